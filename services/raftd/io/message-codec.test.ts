@@ -33,7 +33,14 @@ const messages: Message[] = [
     prevTerm: 2,
     commitIndex: 6,
     sentMs: 1.5,
-    entries: [entry, { ...entry, index: 8, kind: "no-op", origin: "", id: 0, bytes: new Uint8Array() }],
+    entries: [entry, {
+      ...entry,
+      index: 8,
+      kind: "no-op",
+      origin: "",
+      id: 0,
+      bytes: new Uint8Array(),
+    }],
   },
   {
     ...heard,

@@ -48,7 +48,8 @@ export function encodeMessage(message: Message): Uint8Array {
     }
     case "propose": {
       const { proposals, ...rest } = message;
-      return RaftMessage.encode({ ...rest, kind, proposals: proposals.map(encodeProposal) }).finish();
+      return RaftMessage.encode({ ...rest, kind, proposals: proposals.map(encodeProposal) })
+        .finish();
     }
     default:
       return RaftMessage.encode({ ...message, kind }).finish();
@@ -73,7 +74,11 @@ export function decodeMessage(bytes: Uint8Array): Message {
     case "read-index-answer":
       return { ...wire, kind, refusal: wire.refusal as never };
     case "read-index":
-      return { kind, batch: wire.batch, mode: wire.mode === "consistent" ? "consistent" : "default" };
+      return {
+        kind,
+        batch: wire.batch,
+        mode: wire.mode === "consistent" ? "consistent" : "default",
+      };
     case undefined:
       throw new Error(`Expected a message kind below ${kinds.length} but found ${wire.kind}`);
     default:

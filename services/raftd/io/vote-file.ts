@@ -2,7 +2,15 @@
 // write leaves the other one, and so that a full disk cannot stop an election (design: a full disk
 // refuses writes, not votes).
 
-import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { CuriaError } from "#shared/errors.ts";
 
@@ -85,7 +93,9 @@ export class VoteFile {
 
   #read(number: number): Slot | undefined {
     const bytes = new Uint8Array(SLOT_BYTES);
-    if (readSync(this.#fd, bytes, 0, SLOT_BYTES, number * SLOT_BYTES) !== SLOT_BYTES) return undefined;
+    if (readSync(this.#fd, bytes, 0, SLOT_BYTES, number * SLOT_BYTES) !== SLOT_BYTES) {
+      return undefined;
+    }
     const view = new DataView(bytes.buffer);
     if (view.getUint32(0) !== MAGIC || view.getUint32(4) !== checksum(bytes)) return undefined;
     const length = view.getUint32(24);

@@ -1,0 +1,195 @@
+// log.db: the Raft log in SQLite, one row an entry, each with a checksum. All that waits is one
+// transaction (group commit). Nothing here knows of threads: log-writer.ts runs it in a worker.
+
+import { Database, type Statement } from "bun:sqlite";
+import { RaftMembers } from "#proto/messages.js";
+import { CuriaError } from "#shared/errors.ts";
+import type { TermStart } from "../core/raft/machine.ts";
+import type { Configuration, Entry, LogPosition } from "../core/raft/messages.ts";
+import { decodeEntry, encodeEntry } from "./entry-codec.ts";
+import { decodeConfiguration } from "./message-codec.ts";
+
+/** One change of the log, done in this order: reset, truncate, append. */
+export interface LogChange {
+  reset?: LogPosition;
+  truncateFrom?: number;
+  /** Consecutive. */
+  entries: readonly Entry[];
+}
+
+/** What the log holds, as the core wants to know it at start. */
+export interface LogContent {
+  base: LogPosition;
+  lastIndex: number;
+  termStarts: TermStart[];
+  /** Configurations of the entries after `base`, ascending. */
+  configurations: Configuration[];
+  /** Set when damaged entries were cut off: where the log ended before. */
+  promised?: LogPosition;
+}
+
+interface Row {
+  idx: number;
+  term: number;
+  is_configuration: number;
+  crc: number;
+  record: Uint8Array;
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS entries (
+    idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, is_configuration INTEGER NOT NULL,
+    crc INTEGER NOT NULL, record BLOB NOT NULL);
+  -- 'base' is the position before the first entry; 'promised' where the log ended before damage.
+  CREATE TABLE IF NOT EXISTS positions (name TEXT PRIMARY KEY, idx INTEGER, term INTEGER);
+  INSERT OR IGNORE INTO positions VALUES ('base', 0, 0), ('promised', 0, 0);
+`;
+
+export class LogStore {
+  readonly #db: Database;
+  readonly #insert: Statement;
+  readonly #truncate: Statement;
+  readonly #trim: Statement;
+  readonly #read: Statement<Row, [number, number]>;
+  #compactThrough = 0;
+
+  constructor(path: string) {
+    this.#db = new Database(path, { create: true, strict: true });
+    this.#db.run("PRAGMA auto_vacuum = INCREMENTAL");
+    this.#db.run("PRAGMA journal_mode = WAL");
+    this.#db.run("PRAGMA synchronous = FULL");
+    this.#db.run("PRAGMA journal_size_limit = 67108864");
+    this.#db.run("PRAGMA wal_autocheckpoint = 4000");
+    this.#db.run(schema);
+    this.#insert = this.#db.query("INSERT INTO entries VALUES (?, ?, ?, ?, ?)");
+    this.#truncate = this.#db.query("DELETE FROM entries WHERE idx >= ?");
+    this.#trim = this.#db.query("DELETE FROM entries WHERE idx <= ?");
+    this.#read = this.#db.query(
+      "SELECT idx, term, is_configuration, crc, record FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?",
+    );
+  }
+
+  /** Returns when the changes are on the disk, all in one transaction. Throws on a disk that is full
+   *  or broken, with nothing changed. */
+  write(changes: readonly LogChange[]): void {
+    this.#db.run("BEGIN IMMEDIATE");
+    try {
+      for (const change of changes) this.#apply(change);
+      this.#db.run("COMMIT");
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.run("ROLLBACK");
+      throw error;
+    }
+  }
+
+  #apply({ reset, truncateFrom, entries }: LogChange): void {
+    if (reset !== undefined) {
+      this.#db.run("DELETE FROM entries");
+      this.#setPosition("base", reset);
+    }
+    if (truncateFrom !== undefined) this.#truncate.run(truncateFrom);
+    for (const entry of entries) {
+      const record = encodeEntry(entry);
+      const isConfiguration = entry.kind === "configuration" ? 1 : 0;
+      this.#insert.run(entry.index, entry.term, isConfiguration, Bun.hash.crc32(record), record);
+    }
+  }
+
+  /** The entries from `fromIndex` on, at least one if there is one, within the bounds. Stops before
+   *  an entry that fails its checksum; throws when that is the first. */
+  read(fromIndex: number, countMax: number, bytesMax: number): Entry[] {
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (const row of this.#read.iterate(fromIndex, countMax)) {
+      if (row.idx !== fromIndex + entries.length) break;
+      bytes += row.record.byteLength;
+      if (entries.length > 0 && bytes > bytesMax) break;
+      if ((Bun.hash.crc32(row.record) >>> 0) !== row.crc) {
+        if (entries.length > 0) break;
+        throw new CuriaError(
+          "internal",
+          `log.db: the entry at index ${row.idx} fails its checksum`,
+        );
+      }
+      entries.push(decodeEntry(row.record));
+    }
+    return entries;
+  }
+
+  /** Verifies every entry; cuts the log at the first damaged one and says so. */
+  open(): LogContent {
+    const base = this.#position("base");
+    const termStarts: TermStart[] = [];
+    const configurations: Configuration[] = [];
+    let last: LogPosition = base;
+    let damaged: number | undefined;
+    for (const row of this.#read.iterate(base.index + 1, -1)) {
+      if (row.idx !== last.index + 1 || (Bun.hash.crc32(row.record) >>> 0) !== row.crc) {
+        damaged = last.index + 1;
+        break;
+      }
+      if (row.term !== last.term) termStarts.push({ term: row.term, firstIndex: row.idx });
+      if (row.is_configuration === 1) configurations.push(configurationOf(decodeEntry(row.record)));
+      last = { index: row.idx, term: row.term };
+    }
+    if (damaged !== undefined) this.#cutAt(damaged);
+    const content = { base, lastIndex: last.index, termStarts, configurations };
+    const promised = this.#position("promised");
+    if (promised.index > last.index) return { ...content, promised };
+    return content;
+  }
+
+  #cutAt(index: number): void {
+    const end = this.#db.query<LogPosition, []>(
+      `SELECT idx AS "index", term FROM entries ORDER BY idx DESC LIMIT 1`,
+    ).get()!;
+    this.#db.transaction(() => {
+      if (end.index > this.#position("promised").index) this.#setPosition("promised", end);
+      this.#truncate.run(index);
+    })();
+  }
+
+  #position(name: "base" | "promised"): LogPosition {
+    return this.#db.query<LogPosition, [string]>(
+      `SELECT idx AS "index", term FROM positions WHERE name = ?`,
+    ).get(name)!;
+  }
+
+  #setPosition(name: "base" | "promised", { index, term }: LogPosition): void {
+    this.#db.run("UPDATE positions SET idx = ?, term = ? WHERE name = ?", [index, term, name]);
+  }
+
+  /** The position becomes the base; the rows below go with `trimSlice`. */
+  compact(through: LogPosition): void {
+    if (through.index > this.#position("base").index) this.#setPosition("base", through);
+    this.#compactThrough = Math.max(this.#compactThrough, through.index);
+  }
+
+  /** Deletes some of what compaction freed, a few milliseconds' worth. True when more is left. */
+  trimSlice(): boolean {
+    const first = this.#db.query<{ idx: number | null }, []>("SELECT min(idx) AS idx FROM entries")
+      .get()!.idx;
+    if (first !== null && first <= this.#compactThrough) {
+      this.#trim.run(Math.min(this.#compactThrough, first + TRIM_ROWS - 1));
+      return true;
+    }
+    const free = this.#db.query<{ freelist_count: number }, []>("PRAGMA freelist_count").get()!;
+    // Some free pages stay, since a running log needs them again at once.
+    if (free.freelist_count <= FREE_PAGES_KEPT) return false;
+    this.#db.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+    return true;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+const TRIM_ROWS = 500;
+const VACUUM_PAGES = 250;
+const FREE_PAGES_KEPT = 1_000;
+
+/** The members that a configuration entry holds, as of its own index. */
+export function configurationOf(entry: Entry): Configuration {
+  return { ...decodeConfiguration(RaftMembers.decode(entry.bytes)), index: entry.index };
+}
