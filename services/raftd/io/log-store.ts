@@ -2,12 +2,11 @@
 // transaction (group commit). Nothing here knows of threads: log-writer.ts runs it in a worker.
 
 import { Database, type Statement } from "bun:sqlite";
-import { RaftMembers } from "#proto/messages.js";
 import { CuriaError } from "#shared/errors.ts";
 import type { TermStart } from "../core/raft/machine.ts";
+import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, Entry, LogPosition } from "../core/raft/messages.ts";
 import { decodeEntry, encodeEntry } from "./entry-codec.ts";
-import { decodeConfiguration } from "./message-codec.ts";
 
 /** One change of the log, done in this order: reset, truncate, append. */
 export interface LogChange {
@@ -129,7 +128,9 @@ export class LogStore {
         break;
       }
       if (row.term !== last.term) termStarts.push({ term: row.term, firstIndex: row.idx });
-      if (row.is_configuration === 1) configurations.push(configurationOf(decodeEntry(row.record)));
+      if (row.is_configuration === 1) {
+        configurations.push(decodeConfiguration(row.idx, decodeEntry(row.record).bytes));
+      }
       last = { index: row.idx, term: row.term };
     }
     if (damaged !== undefined) this.#cutAt(damaged);
@@ -188,8 +189,3 @@ export class LogStore {
 const TRIM_ROWS = 500;
 const VACUUM_PAGES = 250;
 const FREE_PAGES_KEPT = 1_000;
-
-/** The members that a configuration entry holds, as of its own index. */
-export function configurationOf(entry: Entry): Configuration {
-  return { ...decodeConfiguration(RaftMembers.decode(entry.bytes)), index: entry.index };
-}
