@@ -1,0 +1,64 @@
+// The node's id: given, or found in the data directory, or made once by exclusive create, so that
+// daemons which start together agree on it.
+
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigRefusal } from "./source.ts";
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const hostIdFiles = [
+  "/sys/class/dmi/id/product_uuid",
+  "/etc/machine-id",
+  "/proc/sys/kernel/random/boot_id",
+];
+
+/** `given` is node_id of the configuration; it is not written to disk. */
+export function settleNodeId(given: string, dataDir: string, fromHost: boolean): string {
+  if (given !== "") return checked(given, "specified NodeID");
+  const path = join(dataDir, "node-id");
+  const existing = readNodeId(path);
+  if (existing !== undefined) return existing;
+  mkdirSync(dataDir, { recursive: true, mode: 0o755 });
+  const id = fromHost ? hostNodeId() : randomUUID();
+  try {
+    writeFileSync(path, id, { flag: "wx", mode: 0o600 });
+    return id;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return readNodeId(path) ?? settleNodeId(given, dataDir, fromHost);
+  }
+}
+
+function readNodeId(path: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8").trim().toLowerCase();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  return checked(text, `node ID in ${path}`);
+}
+
+function checked(id: string, what: string): string {
+  if (!uuidPattern.test(id)) {
+    throw new ConfigRefusal(`${what} is invalid: uuid string is wrong length or form: "${id}"`);
+  }
+  return id;
+}
+
+function hostNodeId(): string {
+  for (const path of hostIdFiles) {
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8").trim().toLowerCase();
+    } catch {
+      continue;
+    }
+    const hex = createHash("sha512").update(text).digest("hex");
+    const parts = [[0, 8], [8, 12], [12, 16], [16, 20], [20, 32]] as const;
+    return parts.map(([from, to]) => hex.slice(from, to)).join("-");
+  }
+  return randomUUID();
+}

@@ -1,0 +1,220 @@
+// Reads configuration from the command line and disk: for `agent`, for a daemon on its own, and
+// for a daemon that the agent started (which gets the effective configuration as a file).
+
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
+import { hostname, networkInterfaces, tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
+import { parseAgentFlags } from "./agent-flags.ts";
+import type { AgentFlags } from "./agent-flags.ts";
+import { loadConfig } from "./assemble.ts";
+import type { LoadedConfig } from "./assemble.ts";
+import { seal } from "./effective.ts";
+import type { HostFacts } from "./host-facts.ts";
+import { settleNodeId } from "./identity.ts";
+import { ConfigRefusal, formatOf } from "./source.ts";
+import type { ConfigFormat, ConfigSource } from "./source.ts";
+import type { EffectiveConfig } from "./types.ts";
+
+export interface DaemonStart {
+  config: EffectiveConfig;
+  warnings: string[];
+  notServed: string[];
+  /** 1 for the only or first instance. */
+  instance: number;
+  /** The command line given, for reading it again on reload. */
+  argv: readonly string[];
+}
+
+/** The configuration of a daemon: `--config <file>` from the agent, else agent's own flags.
+ *  Throws ConfigRefusal, FlagError or HelpWanted. */
+export function loadDaemonConfig(argv: readonly string[]): DaemonStart {
+  const { value: instanceText, rest: withoutInstance } = takeFlag(argv, "instance");
+  const { value: file, rest } = takeFlag(withoutInstance, "config");
+  const instance = instanceText === undefined ? 1 : Number(instanceText);
+  if (!Number.isSafeInteger(instance) || instance < 1) {
+    throw new ConfigRefusal(`-instance must be a number from 1, received: ${instanceText}`);
+  }
+  if (file !== undefined) {
+    const config = readEffective(file);
+    return { config, warnings: [], notServed: [], instance, argv };
+  }
+  const { config, warnings, notServed } = loadAgentConfig(parseAgentFlags(rest));
+  return { config, warnings, notServed, instance, argv };
+}
+
+export interface AgentStart {
+  config: EffectiveConfig;
+  warnings: string[];
+  notServed: string[];
+}
+
+/** Throws ConfigRefusal. Settles the node's id, which may create the data directory. */
+export function loadAgentConfig(flags: AgentFlags): AgentStart {
+  const loaded = loadFiles(flags, readHost(flags.dev));
+  const config = loaded.config;
+  if (config === undefined) throw new ConfigRefusal(loaded.errors.join("\n"));
+  const id = settleNodeId(config.node.id, config.dataDir, false);
+  return {
+    config: seal({ ...config, node: { ...config.node, id } }),
+    warnings: loaded.warnings,
+    notServed: loaded.notServed,
+  };
+}
+
+/** Reads and checks without touching the data directory (`validate`). */
+export function loadFiles(flags: AgentFlags, host: HostFacts): LoadedConfig {
+  const warnings: string[] = [...flags.warnings];
+  let files: ConfigSource[];
+  try {
+    files = flags.paths.flatMap((path) => readPath(path, flags.format, warnings));
+  } catch (error) {
+    if (!(error instanceof ConfigRefusal)) throw error;
+    return { config: undefined, warnings, notServed: [], errors: [error.message] };
+  }
+  const loaded = loadConfig({ ...flags, files, flags, host });
+  return { ...loaded, warnings: [...warnings, ...loaded.warnings] };
+}
+
+/** Writes the file that daemons start from, and makes the run directory. */
+export function writeEffective(config: EffectiveConfig): string {
+  mkdirSync(config.runDir, { recursive: true, mode: 0o750 });
+  const path = join(config.runDir, "config.json");
+  const fresh = `${path}.new`;
+  writeFileSync(fresh, `${JSON.stringify(config, null, 1)}\n`, { mode: 0o640 });
+  renameSync(fresh, path);
+  return path;
+}
+
+export function readEffective(path: string): EffectiveConfig {
+  let config: EffectiveConfig;
+  try {
+    config = JSON.parse(readFileSync(path, "utf8")) as EffectiveConfig;
+  } catch (error) {
+    throw new ConfigRefusal(`cannot read the configuration ${path}: ${(error as Error).message}`);
+  }
+  if (seal(config).hash !== config.hash) {
+    throw new ConfigRefusal(
+      `${path} is not an effective configuration (its hash does not match); give Consul's keys ` +
+        "with -config-file instead",
+    );
+  }
+  return config;
+}
+
+function readPath(path: string, format: ConfigFormat | "", warnings: string[]): ConfigSource[] {
+  if (!fileStatus(path).isDirectory()) {
+    const known = format || formatOf(path);
+    if (known === undefined) {
+      throw new ConfigRefusal(
+        `file ${path} has unknown extension; must be .hcl or .json, or config format must be set`,
+      );
+    }
+    return [{ name: path, format: known, text: readText(path) }];
+  }
+  const sources: ConfigSource[] = [];
+  for (const name of readdirSync(path).sort()) {
+    const file = join(path, name);
+    if (fileStatus(file).isDirectory()) continue;
+    const known = format || formatOf(file);
+    if (known === undefined) {
+      warnings.push(
+        `skipping file ${file}, extension must be .hcl or .json, or config format must be set`,
+      );
+      continue;
+    }
+    sources.push({ name: file, format: known, text: readText(file) });
+  }
+  return sources;
+}
+
+function fileStatus(path: string) {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const cause = code === "ENOENT" ? "no such file or directory" : String(code);
+    throw new ConfigRefusal(`config: Open failed on ${path}. open ${path}: ${cause}`);
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new ConfigRefusal(
+      `config: ReadFile failed on ${path}: ${(error as NodeJS.ErrnoException).code}`,
+    );
+  }
+}
+
+/** With -dev and no run directory given, one is made in the temporary directory. */
+export function readHost(dev: boolean): HostFacts {
+  let temporary: string | undefined;
+  return {
+    hostName: hostname(),
+    interfaces: Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+      (addresses ?? []).map(({ address, family, internal }) => ({
+        name,
+        address: address.split("%")[0]!,
+        family: family === "IPv4" ? 4 as const : 6 as const,
+        isLoopback: internal,
+      }))
+    ),
+    fileDescriptorsMax: fileDescriptorsMax(),
+    get fallbackRunDir() {
+      if (!dev) return "";
+      return temporary ??= mkdtempSync(join(tmpdir(), "curia-dev-"));
+    },
+    absolutePath: (path) => resolve(path),
+    pathKind: (path) => {
+      try {
+        return statSync(path).isDirectory() ? "directory" : "other";
+      } catch {
+        return "absent";
+      }
+    },
+  };
+}
+
+/** The hard limit, which Go programs raise themselves to. */
+function fileDescriptorsMax(): number {
+  try {
+    const line = /^Max open files\s+(\S+)\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+    const limit = Number(line?.[2]);
+    return Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER;
+  } catch {
+    return Number.MAX_SAFE_INTEGER;
+  }
+}
+
+/** Takes one `-name value` or `-name=value` out of a command line, wherever it stands. */
+function takeFlag(
+  argv: readonly string[],
+  name: string,
+): { value: string | undefined; rest: string[] } {
+  const rest = [...argv];
+  for (let i = 0; i < rest.length; i++) {
+    const match = new RegExp(`^--?${name}(?:=(.*))?$`, "s").exec(rest[i]!);
+    if (match === null) continue;
+    if (match[1] !== undefined) {
+      rest.splice(i, 1);
+      return { value: match[1], rest };
+    }
+    const [, value] = rest.splice(i, 2);
+    if (value === undefined) throw new ConfigRefusal(`flag needs an argument: -${name}`);
+    return { value, rest };
+  }
+  return { value: undefined, rest };
+}
+
+/** `<daemon>.sock`, or `<daemon>.<n>.sock` where several instances run. */
+export function socketPath(config: EffectiveConfig, daemon: string, instance = 1): string {
+  const isSeveral = (config.instances[daemon] ?? 1) > 1;
+  return join(config.runDir, isSeveral ? `${daemon}.${instance}.sock` : `${daemon}.sock`);
+}
+
+/** Names of files in a run directory that are daemons' sockets. */
+export function isSocketName(name: string): boolean {
+  return /^[a-z]+(?:\.\d+)?\.sock$/.test(basename(name));
+}
