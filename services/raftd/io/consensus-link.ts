@@ -1,0 +1,146 @@
+// The main thread's end of the consensus worker: what one turn of the event loop asks for travels as
+// one message.
+
+import { RaftProposals } from "#proto/messages.js";
+import type { RaftStatus } from "../core/raft/machine.ts";
+import type { ReadMode } from "../core/raft/messages.ts";
+import { ownBuffer } from "./entry-codec.ts";
+import type {
+  ConsensusOptions,
+  FromConsensus,
+  MainEffect,
+  MainInput,
+  ToConsensus,
+} from "./thread-messages.ts";
+
+export interface ConsensusEvents {
+  /** Committed entries, packed, and then what the core orders. */
+  turn(packed: Uint8Array[], effects: MainEffect[]): void;
+  disk(isFull: boolean, freeBytes: number): void;
+  logWritten(tookMs: number): void;
+  garbage(address: string, reason: string): void;
+  failed(reason: string): void;
+}
+
+export class ConsensusLink {
+  readonly #worker: Worker;
+  readonly #events: ConsensusEvents;
+  readonly #started = Promise.withResolvers<number>();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #statusWaits = new Map<number, (status: RaftStatus) => void>();
+  #statusRequests = 0;
+  #proposals: { id: number; kind: number; bytes: Uint8Array }[] = [];
+  #defaultReads: number[] = [];
+  #consistentReads: number[] = [];
+  #inputs: MainInput[] = [];
+  #appliedIndex = 0;
+  #isScheduled = false;
+
+  constructor(options: ConsensusOptions, events: ConsensusEvents) {
+    this.#events = events;
+    this.#worker = new Worker(new URL("./consensus.ts", import.meta.url).href);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromConsensus>) => this.#take(data);
+    this.#worker.onerror = (event) => events.failed(`consensus worker: ${event.message}`);
+    this.#post({ kind: "start", options });
+  }
+
+  /** The port that the server listens on, once the log is open. */
+  get started(): Promise<number> {
+    return this.#started.promise;
+  }
+
+  propose(id: number, bytes: Uint8Array, kind: "command" | "barrier" = "command"): void {
+    this.#proposals.push({ id, kind: kind === "barrier" ? 1 : 0, bytes });
+    this.#flushSoon();
+  }
+
+  requestRead(id: number, mode: ReadMode): void {
+    (mode === "consistent" ? this.#consistentReads : this.#defaultReads).push(id);
+    this.#flushSoon();
+  }
+
+  tell(input: MainInput): void {
+    this.#inputs.push(input);
+    this.#flushSoon();
+  }
+
+  applied(index: number): void {
+    this.#appliedIndex = index;
+    this.#flushSoon();
+  }
+
+  status(): Promise<RaftStatus> {
+    const request = ++this.#statusRequests;
+    this.#post({
+      kind: "turn",
+      defaultReads: [],
+      consistentReads: [],
+      inputs: [],
+      appliedIndex: this.#appliedIndex,
+      statusRequest: request,
+    });
+    return new Promise((resolve) => this.#statusWaits.set(request, resolve));
+  }
+
+  async stop(): Promise<void> {
+    this.#flush();
+    this.#post({ kind: "stop" });
+    await this.#stopped.promise;
+    this.#worker.terminate();
+  }
+
+  #flushSoon(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    const proposals = this.#proposals.length > 0
+      ? ownBuffer(RaftProposals.encode({ proposals: this.#proposals }).finish())
+      : undefined;
+    this.#post(
+      {
+        kind: "turn",
+        proposals,
+        defaultReads: this.#defaultReads,
+        consistentReads: this.#consistentReads,
+        inputs: this.#inputs,
+        appliedIndex: this.#appliedIndex,
+      },
+      proposals ? [proposals.buffer] : [],
+    );
+    this.#proposals = [];
+    this.#defaultReads = [];
+    this.#consistentReads = [];
+    this.#inputs = [];
+  }
+
+  #take(message: FromConsensus): void {
+    switch (message.kind) {
+      case "started":
+        return this.#started.resolve(message.port);
+      case "turn":
+        return this.#events.turn(message.packed, message.effects);
+      case "disk":
+        return this.#events.disk(message.isFull, message.freeBytes);
+      case "log-written":
+        return this.#events.logWritten(message.tookMs);
+      case "garbage":
+        return this.#events.garbage(message.address, message.reason);
+      case "status":
+        this.#statusWaits.get(message.request)?.(message.status);
+        this.#statusWaits.delete(message.request);
+        return;
+      case "failed":
+        return this.#events.failed(message.reason);
+      case "stopped":
+        return this.#stopped.resolve();
+    }
+  }
+
+  #post(message: ToConsensus, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+}

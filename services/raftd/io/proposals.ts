@@ -1,0 +1,189 @@
+// Writes that wait for their outcome. A proposal that was refused or lost is made again, since its
+// client id and sequence let it apply only once, until the caller's time or the hold time is over.
+
+import { LogRecord, type Outcome } from "#proto/messages.js";
+import { CuriaError } from "#shared/errors.ts";
+import type { Refusal, ServerId } from "../core/raft/messages.ts";
+
+export interface ProposalsOptions {
+  /** This server, as entries name their origin. */
+  id: ServerId;
+  /** How long a write waits for a leader (`rpc_hold_timeout`). */
+  holdMs: number;
+  propose(id: number, record: Uint8Array): void;
+}
+
+interface Waiting {
+  record: Uint8Array;
+  resolve(outcome: Outcome): void;
+  reject(error: CuriaError): void;
+  deadlineMs: number;
+  /** It reached a leader's log at least once, so giving up leaves its outcome open. */
+  mayBeApplied: boolean;
+}
+
+/** What an applied entry says of who proposed it. */
+export interface AppliedEntry {
+  index: number;
+  term: number;
+  origin: ServerId;
+  id: number;
+}
+
+const SWEEP_MS = 100;
+const RETRY_MS = 25;
+
+export class Proposals {
+  readonly #options: ProposalsOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  /** Where in the log the proposals were said to be: index → proposal and term. */
+  readonly #placed = new Map<number, { id: number; term: number }>();
+  readonly #parked = new Set<number>();
+  readonly #sweeper: Timer;
+  #retryTimer: Timer | undefined;
+  #nextId = 1;
+  #ownSequence = 0;
+  readonly #ownClient: string;
+
+  constructor(options: ProposalsOptions, ownClient: string) {
+    this.#options = options;
+    this.#ownClient = ownClient;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Settles once the command is applied here, or cannot be any more. `command` is an encoded
+   *  Command; the sequence is the caller's, or ours when it has none. */
+  propose(
+    command: Uint8Array,
+    caller: { client: string; sequence: number; floor: number } | undefined,
+    timeoutMs: number,
+  ): Promise<Outcome> {
+    const credited = caller !== undefined && caller.client !== "" ? caller : this.#own();
+    const { client, sequence, floor } = credited;
+    const record = LogRecord.encode({ client, sequence, floor, command }).finish();
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const deadlineMs = performance.now() + Math.min(timeoutMs, this.#options.holdMs);
+      this.#waiting.set(id, { record, resolve, reject, deadlineMs, mayBeApplied: false });
+      this.#options.propose(id, record);
+    });
+  }
+
+  #own() {
+    const sequence = ++this.#ownSequence;
+    // The floor may lag: it only bounds how many outcomes the state keeps for us.
+    return { client: this.#ownClient, sequence, floor: Math.max(1, sequence - OWN_OPEN_MAX) };
+  }
+
+  answered(ids: readonly number[], firstIndex: number, term: number): void {
+    ids.forEach((id, n) => {
+      const waiting = this.#waiting.get(id);
+      if (waiting === undefined) return;
+      waiting.mayBeApplied = true;
+      this.#placed.set(firstIndex + n, { id, term });
+    });
+  }
+
+  refused(ids: readonly number[], refusal: Refusal, message: string): void {
+    const error = finalRefusal(refusal, message);
+    for (const id of ids) {
+      const waiting = this.#waiting.get(id);
+      if (waiting === undefined) continue;
+      if (refusal === "lost") waiting.mayBeApplied = true;
+      if (error === undefined) this.#parked.add(id);
+      else {
+        this.#waiting.delete(id);
+        waiting.reject(error);
+      }
+    }
+    if (this.#parked.size > 0) this.#retryTimer ??= setTimeout(() => this.retry(), RETRY_MS);
+  }
+
+  /** Makes the refused proposals again: a leader is known, or it is time to try. */
+  retry(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+    for (const id of this.#parked) {
+      const waiting = this.#waiting.get(id);
+      if (waiting !== undefined) this.#options.propose(id, waiting.record);
+    }
+    this.#parked.clear();
+  }
+
+  /** An entry was applied; settles the caller that waits for it. */
+  applied(entry: AppliedEntry, outcome: Outcome | undefined): void {
+    const placed = this.#placed.get(entry.index);
+    if (placed !== undefined) {
+      this.#placed.delete(entry.index);
+      // Another term's entry took its place: it was never done.
+      if (placed.term !== entry.term && this.#waiting.has(placed.id)) {
+        this.refused([placed.id], "lost", "");
+      }
+    }
+    if (entry.origin !== this.#options.id || outcome === undefined) return;
+    const waiting = this.#waiting.get(entry.id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(entry.id);
+    waiting.resolve(outcome);
+  }
+
+  /** A snapshot took the place of entries: those in it are asked for again, and the state answers
+   *  with the outcome it kept. */
+  skipped(throughIndex: number): void {
+    for (const [index, { id }] of this.#placed) {
+      if (index > throughIndex) continue;
+      this.#placed.delete(index);
+      if (this.#waiting.has(id)) this.refused([id], "lost", "");
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+    clearTimeout(this.#retryTimer);
+    for (const { reject } of this.#waiting.values()) {
+      reject(new CuriaError("unavailable", "raftd is stopping"));
+    }
+    this.#waiting.clear();
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const [id, waiting] of this.#waiting) {
+      if (waiting.deadlineMs > nowMs) continue;
+      this.#waiting.delete(id);
+      this.#parked.delete(id);
+      waiting.reject(
+        waiting.mayBeApplied
+          ? new CuriaError("outcome-unknown", "The write was not confirmed in time")
+          : new CuriaError("no-leader", "No cluster leader"),
+      );
+    }
+  }
+}
+
+/** Own writes (duties of the leader) are few and awaited one by one. */
+const OWN_OPEN_MAX = 1_024;
+
+/** The refusals that trying again does not help, as the caller sees them. */
+function finalRefusal(refusal: Refusal, message: string): CuriaError | undefined {
+  switch (refusal) {
+    case "overloaded":
+      return new CuriaError("overloaded", message || "Too many writes wait for the log");
+    case "disk-full":
+      return new CuriaError(
+        "disk-full",
+        message || "The leader's disk is full: writes are refused",
+      );
+    case "invalid":
+      return new CuriaError("invalid-argument", message);
+    case "not-leader":
+    case "transferring":
+    case "not-ready":
+    case "lost":
+      return undefined;
+  }
+}

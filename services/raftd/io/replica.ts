@@ -1,0 +1,158 @@
+// This server's copy of the state: applies what consensus hands over, tells watchers what changed,
+// then answers the callers that wait for it.
+
+import type { Role } from "../core/raft/machine.ts";
+import type { Configuration, ServerId } from "../core/raft/messages.ts";
+import type { AppliedChanges, StateStore } from "../state/store.ts";
+import type { ConsensusLink } from "./consensus-link.ts";
+import { unpackEntries } from "./entry-codec.ts";
+import type { Proposals } from "./proposals.ts";
+import type { ReadGate } from "./reads.ts";
+import type { SnapshotTransfers } from "./snapshot-transfers.ts";
+import type { MainEffect } from "./thread-messages.ts";
+
+export interface Leadership {
+  role: Role;
+  term: number;
+  leader: ServerId;
+  /** The leader's first committed entry of its term; 0 until then. */
+  readyIndex: number;
+}
+
+export interface ReplicaEvents {
+  /** In log order, before any caller hears of it. */
+  changed(changes: AppliedChanges | "everything", index: number): void;
+  leadershipChanged(leadership: Leadership): void;
+  configurationChanged(configuration: Configuration): void;
+  applied(entries: number, tookMs: number): void;
+  /** The core stopped for good: the process must end. */
+  halted(reason: string): void;
+  transferAnswered(id: number, refusal: string): void;
+}
+
+export interface ReplicaParts {
+  store: StateStore;
+  link: ConsensusLink;
+  proposals: Proposals;
+  gate: ReadGate;
+  transfers: SnapshotTransfers;
+  /** Applied entries between two checkpoints that let the log be compacted. */
+  checkpointEntries: number;
+  checkpointIntervalMs: number;
+}
+
+export class Replica {
+  readonly #parts: ReplicaParts;
+  readonly #events: ReplicaEvents;
+  readonly #timer: Timer;
+  #leadership: Leadership = { role: "follower", term: 0, leader: "", readyIndex: 0 };
+  #configuration: Configuration = { index: 0, servers: [] };
+  #appliedIndex: number;
+  #checkpointIndex: number;
+  #isStopped = false;
+
+  constructor(parts: ReplicaParts, events: ReplicaEvents) {
+    this.#parts = parts;
+    this.#events = events;
+    this.#appliedIndex = parts.store.applied().index;
+    this.#checkpointIndex = this.#appliedIndex;
+    this.#timer = setInterval(() => this.#checkpoint(), parts.checkpointIntervalMs);
+  }
+
+  get leadership(): Readonly<Leadership> {
+    return this.#leadership;
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  turn(packed: readonly Uint8Array[], effects: readonly MainEffect[]): void {
+    if (this.#isStopped) return;
+    for (const entries of packed) this.#apply(entries);
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    this.#checkpoint();
+  }
+
+  #apply(packed: Uint8Array): void {
+    const { store, link, proposals, gate, checkpointEntries } = this.#parts;
+    const startedMs = performance.now();
+    // Log.db's and a snapshot's ends may overlap with what the state has.
+    const entries = unpackEntries(packed).filter(({ index }) => index > this.#appliedIndex);
+    if (entries.length === 0) return;
+    const { outcomes, changes } = store.apply(entries);
+    this.#appliedIndex = entries[entries.length - 1]!.index;
+    this.#events.changed(changes, this.#appliedIndex);
+    entries.forEach((entry, n) => proposals.applied(entry, outcomes[n]));
+    gate.applied(this.#appliedIndex);
+    link.applied(this.#appliedIndex);
+    this.#events.applied(entries.length, performance.now() - startedMs);
+    if (this.#appliedIndex - this.#checkpointIndex >= checkpointEntries) this.#checkpoint();
+  }
+
+  #carryOut(effect: MainEffect): void {
+    const { proposals, gate, transfers } = this.#parts;
+    switch (effect.kind) {
+      case "answer-proposals":
+        return proposals.answered(effect.ids, effect.firstIndex, effect.term);
+      case "refuse-proposals":
+        return proposals.refused(effect.ids, effect.refusal, effect.message);
+      case "answer-reads":
+        return gate.answered(effect.ids, effect.index);
+      case "refuse-reads":
+        return gate.refused(effect.ids, effect.refusal);
+      case "answer-transfer":
+        return this.#events.transferAnswered(effect.id, effect.refusal);
+      case "publish-role": {
+        const { role, term, leader, readyIndex } = effect;
+        this.#leadership = { role, term, leader, readyIndex };
+        if (leader !== "") {
+          proposals.retry();
+          gate.retry();
+        }
+        return this.#events.leadershipChanged(this.#leadership);
+      }
+      case "publish-configuration":
+        this.#configuration = effect.configuration;
+        return this.#events.configurationChanged(effect.configuration);
+      case "read-snapshot":
+        return transfers.read(effect);
+      case "close-snapshot":
+        return transfers.close(effect);
+      case "write-snapshot":
+        return transfers.write(effect);
+      case "install-snapshot":
+        return this.#install(effect);
+      case "halt":
+        this.#isStopped = true;
+        return this.#events.halted(effect.reason);
+    }
+  }
+
+  #install(effect: MainEffect & { kind: "install-snapshot" }): void {
+    const { store, transfers, proposals, gate, link } = this.#parts;
+    if (!transfers.install(effect)) return;
+    this.#appliedIndex = store.applied().index;
+    this.#checkpointIndex = this.#appliedIndex;
+    proposals.skipped(this.#appliedIndex);
+    gate.applied(this.#appliedIndex);
+    link.applied(this.#appliedIndex);
+    this.#events.changed("everything", this.#appliedIndex);
+  }
+
+  #checkpoint(): void {
+    if (this.#appliedIndex === this.#checkpointIndex) return;
+    this.#checkpointIndex = this.#appliedIndex;
+    const index = this.#parts.store.checkpoint();
+    this.#parts.link.tell({ kind: "snapshot-taken", index });
+  }
+}
