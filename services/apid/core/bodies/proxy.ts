@@ -9,7 +9,6 @@ import {
   int,
   isZero,
   list,
-  map,
   object,
   type Schema,
   text,
