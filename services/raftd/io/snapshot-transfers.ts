@@ -12,7 +12,9 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, LogPosition } from "../core/raft/messages.ts";
+import type { Applied } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { MainEffect } from "./thread-messages.ts";
 
@@ -21,7 +23,7 @@ type Effect<Kind> = Extract<MainEffect, { kind: Kind }>;
 export interface SnapshotSource {
   /** Writes a copy of the state as it is applied now. */
   snapshotTo(file: string): void;
-  applied(): LogPosition;
+  applied(): Applied;
   /** Makes the verified file the state; false when the file is no good. */
   install(file: string, position: LogPosition): boolean;
 }
@@ -38,7 +40,6 @@ export class SnapshotTransfers {
   readonly #folder: string;
   readonly #source: SnapshotSource;
   readonly #link: () => ConsensusLink;
-  readonly #configuration: () => Configuration;
   readonly #outgoing = new Map<string, Outgoing>();
   #incoming: { key: string; fd: number; file: string } | undefined;
 
@@ -46,12 +47,10 @@ export class SnapshotTransfers {
     folder: string,
     source: SnapshotSource,
     link: () => ConsensusLink,
-    configuration: () => Configuration,
   ) {
     this.#folder = folder;
     this.#source = source;
     this.#link = link;
-    this.#configuration = configuration;
   }
 
   read({ peer, transfer, offset, bytesMax }: Effect<"read-snapshot">): void {
@@ -80,14 +79,14 @@ export class SnapshotTransfers {
   #begin(key: string, transfer: number): void {
     const file = this.#fresh(`outgoing-${transfer}-${this.#outgoing.size}.tmp`);
     this.#source.snapshotTo(file);
-    const { index, term } = this.#source.applied();
+    const { index, term, configuration, configurationIndex } = this.#source.applied();
     const fd = openSync(file, "r");
     this.#outgoing.set(key, {
       fd,
       file,
       totalBytes: fstatSync(fd).size,
       position: { index, term },
-      configuration: this.#configuration(),
+      configuration: decodeConfiguration(configurationIndex, configuration),
     });
   }
 
