@@ -1,0 +1,157 @@
+// Passing a call on without decoding it: relayd's whole work, and raftd's for the daemons beside it.
+
+import type { Codec } from "#proto/messages.js";
+import { CuriaError } from "../errors.ts";
+import type { BusClient } from "./client.ts";
+import { passedOn } from "./context.ts";
+import type { IncomingCall } from "./incoming.ts";
+import type { StreamWriter } from "./stream.ts";
+import { type Call, EncodedMessage, type Method } from "./types.ts";
+
+/** Where to pass a call on. It may refuse by throwing a CuriaError. */
+export type Route = (
+  method: Method,
+  call: Call,
+) => BusClient | Promise<BusClient> | undefined;
+
+interface Answers {
+  /** Asks for a way anew, after the one taken broke. */
+  again(): ReturnType<Route>;
+  answer(bytes: Uint8Array): void;
+  fail(error: unknown): void;
+  writer(): StreamWriter;
+}
+
+const rawCodec: Codec<Uint8Array, Uint8Array> = {
+  create: (bytes) => bytes ?? new Uint8Array(0),
+  encode: () => {
+    throw new Error("Raw payloads travel as EncodedMessage");
+  },
+  decode(source, length) {
+    if (source instanceof Uint8Array) return source;
+    const start = source.pos;
+    source.pos += length!;
+    return source.buf.subarray(start, source.pos);
+  },
+};
+
+// The same method with payloads left as they are.
+const rawMethods = new Map<string, Method>();
+
+export function rawMethod(method: Method): Method {
+  let raw = rawMethods.get(method.name);
+  if (raw === undefined) {
+    raw = { ...method, request: rawCodec, response: rawCodec };
+    rawMethods.set(method.name, raw);
+  }
+  return raw;
+}
+
+const retryFirstMs = 20;
+const retryMostMs = 250;
+
+/** Passes on; `call.method` is the raw one (`rawMethod`). */
+export function forwardCall(
+  call: IncomingCall,
+  route: NonNullable<ReturnType<Route>>,
+  payload: Uint8Array,
+  answers: Answers,
+): void {
+  const pass = (client: BusClient) => {
+    if (call.isOver) return;
+    try {
+      if (call.method.kind === "server-stream") passStream(call, client, payload, answers.writer());
+      else if (call.method.kind === "client-stream") passUpload(call, client, answers);
+      else passUnary(call, client, new EncodedMessage(payload), answers, retryFirstMs);
+    } catch (error) {
+      answers.fail(error);
+    }
+  };
+  if (route instanceof Promise) route.then(pass).catch((error) => answers.fail(error));
+  else pass(route);
+}
+
+function passUnary(
+  call: IncomingCall,
+  client: BusClient,
+  message: EncodedMessage,
+  answers: Answers,
+  delayMs: number,
+): void {
+  const context = passedOn(call.context, call.caller);
+  const pending = client.unaryCall(
+    call.method,
+    message,
+    context,
+    call.deadlineMs,
+    (bytes) => answers.answer(bytes as Uint8Array),
+    (error) => {
+      if (!mayRetry(call, error, delayMs)) answers.fail(error);
+      else setTimeout(() => passAgain(call, message, answers, delayMs), delayMs);
+    },
+  );
+  call.onCancel(() => pending.abandon(new CuriaError("cancelled", "The caller gave up")));
+}
+
+async function passAgain(
+  call: IncomingCall,
+  message: EncodedMessage,
+  answers: Answers,
+  delayMs: number,
+): Promise<void> {
+  if (call.isOver) return;
+  try {
+    const client = await answers.again();
+    if (client === undefined) throw new CuriaError("unavailable", "The way to the callee is gone");
+    passUnary(call, client, message, answers, Math.min(delayMs * 2, retryMostMs));
+  } catch (error) {
+    answers.fail(error);
+  }
+}
+
+/** Only what the connection itself broke, and only where sending twice is allowed. */
+function mayRetry(call: IncomingCall, error: CuriaError, delayMs: number): boolean {
+  return error.code === "unavailable" && call.method.resend !== "never" && !call.isOver &&
+    performance.now() + delayMs < call.deadlineMs;
+}
+
+function passStream(
+  call: IncomingCall,
+  client: BusClient,
+  payload: Uint8Array,
+  writer: StreamWriter,
+): void {
+  call.writer = writer;
+  const { reader } = client.serverStream(
+    call.method,
+    new EncodedMessage(payload),
+    passedOn(call.context, call.caller),
+    call.deadlineMs,
+  );
+  reader.onItem = (bytes) => {
+    if (!writer.write(new EncodedMessage(bytes as Uint8Array))) reader.pause();
+  };
+  writer.onDrain(() => reader.resume());
+  reader.onEnd = () => writer.end();
+  reader.onError = (error) => writer.fail(error);
+  writer.onClose(() => reader.cancel());
+}
+
+function passUpload(call: IncomingCall, client: BusClient, answers: Answers): void {
+  const { stream } = client.clientStream(
+    call.method,
+    passedOn(call.context, call.caller),
+    call.deadlineMs,
+  );
+  const reader = call.reader!;
+  reader.onItem = (bytes) => {
+    if (!stream.write(new EncodedMessage(bytes as Uint8Array))) reader.pause();
+  };
+  stream.onDrain(() => reader.resume());
+  reader.onEnd = () => stream.end();
+  reader.onError = () => stream.cancel();
+  stream.answer.then(
+    (bytes) => answers.answer(bytes as Uint8Array),
+    (error) => answers.fail(error),
+  );
+}
