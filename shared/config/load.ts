@@ -54,7 +54,7 @@ export function loadAgentConfig(flags: AgentFlags): AgentStart {
   const loaded = loadFiles(flags, readHost(flags.dev));
   const config = loaded.config;
   if (config === undefined) throw new ConfigRefusal(loaded.errors.join("\n"));
-  const id = settleNodeId(config.node.id, config.dataDir, false);
+  const id = settleNodeId(config.node.id, config.dataDir, config.node.isIdOfHost);
   return {
     config: seal({ ...config, node: { ...config.node, id } }),
     warnings: loaded.warnings,

@@ -72,6 +72,8 @@ export interface NodeConfig {
   protocol: number;
   /** The level of Consul that is reported to clients (`build` tag, /v1/agent/self). */
   consulVersion: string;
+  /** The id, when it must be made, follows from the host's own id. */
+  isIdOfHost: boolean;
 }
 
 /** Literal IP addresses, templates resolved. A listener is `ip` or `unix:///path`. */

@@ -1,13 +1,11 @@
 // Who the node is, how it logs, measures and leaves.
 
 import type { HostFacts } from "../host-facts.ts";
+import { consulVersion } from "../release.ts";
 import type { SettingsReader } from "../reader.ts";
 import { ConfigRefusal } from "../source.ts";
 import type { LogConfig, LogLevel, NodeConfig, TelemetryConfig } from "../types.ts";
 import { refuseMetadata } from "./metadata.ts";
-
-/** The level of Consul whose behaviour is reported to clients. */
-export const consulVersion = "1.21.0";
 
 export function buildNode(read: SettingsReader, host: HostFacts): NodeConfig {
   const name = read.string("node_name").trim() || host.hostName.trim();
@@ -40,6 +38,7 @@ export function buildNode(read: SettingsReader, host: HostFacts): NodeConfig {
     locality: region === "" && zone === "" ? null : { region, zone },
     protocol,
     consulVersion,
+    isIdOfHost: !read.bool("disable_host_node_id"),
   };
 }
 

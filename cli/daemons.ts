@@ -1,0 +1,44 @@
+// The daemons of a node, in the order in which they start; each is loaded only when it is run.
+
+import type { DaemonName } from "#shared/config/key.ts";
+
+/** What every services/<daemon>/main.ts exports. */
+export interface DaemonModule {
+  /** Runs until the daemon was told to stop. `argv` is what follows the daemon's name. */
+  main(argv: readonly string[]): Promise<void>;
+}
+
+export interface Daemon {
+  name: DaemonName;
+  summary: string;
+  onServers: boolean;
+  onClients: boolean;
+  load(): Promise<DaemonModule>;
+}
+
+/** A daemon of servers only. */
+const server = { onServers: true, onClients: false };
+const everywhere = { onServers: true, onClients: true };
+
+export const daemons: readonly Daemon[] = [
+  {
+    name: "raftd",
+    summary: "Consensus and the replicated state",
+    ...server,
+    load: service("raftd"),
+  },
+  { name: "relayd", summary: "Finds the right server", ...everywhere, load: service("relayd") },
+  { name: "gossipd", summary: "Who is alive", ...everywhere, load: service("gossipd") },
+  { name: "checkd", summary: "Services and checks", ...everywhere, load: service("checkd") },
+  { name: "dnsd", summary: "DNS answers", ...everywhere, load: service("dnsd") },
+  { name: "apid", summary: "The HTTP API", ...everywhere, load: service("apid") },
+  { name: "cad", summary: "Certificates", ...everywhere, load: service("cad") },
+];
+
+function service(name: string): () => Promise<DaemonModule> {
+  return () => import(`../services/${name}/main.ts`) as Promise<DaemonModule>;
+}
+
+export function daemonsOf(isServer: boolean): Daemon[] {
+  return daemons.filter(({ onServers, onClients }) => isServer ? onServers : onClients);
+}

@@ -1,0 +1,54 @@
+// Every command group: where its commands are and what its help begins with.
+
+import type { Command } from "./command.ts";
+import type { Group } from "./help.ts";
+
+interface CommandModule {
+  commands: readonly Command[];
+}
+
+export interface CommandFamily {
+  /** First word of its commands. */
+  name: string;
+  summary: string;
+  /** Set when the word alone is no command; further ones for groups within it. */
+  groups: readonly Group[];
+  load(): Promise<CommandModule>;
+}
+
+function single(
+  name: string,
+  summary: string,
+  load: () => Promise<CommandModule>,
+): CommandFamily {
+  return { name, summary, groups: [], load };
+}
+
+function family(
+  name: string,
+  summary: string,
+  load: () => Promise<CommandModule>,
+  usage = "<subcommand> [options] [args]",
+  inner: readonly Group[] = [],
+): CommandFamily {
+  return { name, summary, groups: [{ path: name, summary, usage }, ...inner], load };
+}
+
+const node = () => import("./node.ts");
+const members = () => import("./members.ts");
+
+export const families: readonly CommandFamily[] = [
+  single("agent", "Runs a node: all of its daemons", () => import("./agent/command.ts")),
+  family("catalog", "Interact with the catalog", () => import("./catalog.ts")),
+  single("force-leave", "Forces a member to enter the 'left' state", members),
+  single("info", "Provides debugging information for operators", node),
+  single("join", "Tell the agent to join a cluster", members),
+  single("keygen", "Generates a new encryption key", () => import("./local.ts")),
+  family("kv", "Interact with the key-value store", () => import("./kv.ts")),
+  single("leave", "Gracefully leaves the cluster and shuts down", members),
+  single("members", "Lists the members of a cluster", members),
+  single("reload", "Triggers the agent to reload its configuration", node),
+  family("services", "Interact with services", () => import("./services.ts")),
+  single("validate", "Validate config files/directories", () => import("./local.ts")),
+  single("version", "Prints the version", () => import("./local.ts")),
+];
