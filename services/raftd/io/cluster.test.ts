@@ -121,6 +121,7 @@ class TestServer {
       applied: () => {},
       halted: () => {},
       transferAnswered: () => {},
+      changeAnswered: () => {},
     });
   }
 

@@ -6,6 +6,7 @@ import type { Configuration, ServerId } from "../core/raft/messages.ts";
 import type { AppliedChanges, StateStore } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { unpackEntries } from "./entry-codec.ts";
+import { CHANGE_IDS_FROM } from "./operator.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ReadGate } from "./reads.ts";
 import type { SnapshotTransfers } from "./snapshot-transfers.ts";
@@ -28,6 +29,8 @@ export interface ReplicaEvents {
   /** The core stopped for good: the process must end. */
   halted(reason: string): void;
   transferAnswered(id: number, refusal: string): void;
+  /** Undefined: the change of the configuration is in the leader's log. */
+  changeAnswered(id: number, refusal: string | undefined): void;
 }
 
 export interface ReplicaParts {
@@ -103,9 +106,13 @@ export class Replica {
     const { proposals, gate, transfers } = this.#parts;
     switch (effect.kind) {
       case "answer-proposals":
+        if (isChange(effect.ids)) return this.#events.changeAnswered(effect.ids[0]!, undefined);
         return proposals.answered(effect.ids, effect.firstIndex, effect.term);
       case "refuse-proposals":
-        return proposals.refused(effect.ids, effect.refusal, effect.message);
+        if (!isChange(effect.ids)) {
+          return proposals.refused(effect.ids, effect.refusal, effect.message);
+        }
+        return this.#events.changeAnswered(effect.ids[0]!, effect.message || effect.refusal);
       case "answer-reads":
         return gate.answered(effect.ids, effect.index);
       case "refuse-reads":
@@ -155,4 +162,9 @@ export class Replica {
     const index = this.#parts.store.checkpoint();
     this.#parts.link.tell({ kind: "snapshot-taken", index });
   }
+}
+
+/** Changes of the configuration are proposed one by one. */
+function isChange(ids: readonly number[]): boolean {
+  return ids.length === 1 && ids[0]! >= CHANGE_IDS_FROM;
 }

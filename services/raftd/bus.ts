@@ -1,0 +1,110 @@
+// What raftd answers on the bus: one method per call of proto/raftd.proto.
+
+import {
+  Command,
+  type Empty,
+  type Outcome,
+  type ReadMeta,
+  type ReadReply,
+  type ReadRequest,
+} from "#proto/messages.js";
+import { Raft, State } from "#proto/services.ts";
+import type { BusServer } from "#shared/bus/server.ts";
+import type { Call, Handlers } from "#shared/bus/types.ts";
+import { CuriaError } from "#shared/errors.ts";
+import type { ReadMode } from "./core/raft/messages.ts";
+import type { Node } from "./io/node.ts";
+
+/** How long a call without a deadline may wait for a leader. */
+const TIMEOUT_MS = 60_000;
+
+/** Serves raftd's methods; the same on the local socket and on the server port. */
+export function serveRaftd(server: BusServer, node: Node): void {
+  server.serve(State, stateHandlers(node));
+  server.serve(Raft, raftHandlers(node));
+}
+
+function stateHandlers(node: Node): Handlers<typeof State> {
+  return {
+    apply: (command, call) => apply(node, command, call),
+    read: (request, call) => read(node, request, call),
+    confirm: (_request, call) => confirm(node, call),
+    watch: (_request, call, stream) => node.watchStreams.open(call, stream),
+    watchUpdate: (change, call) => {
+      node.watchStreams.update(change, call);
+      return {};
+    },
+    subscribe: (request, _call, stream) => node.subscriptions.open(request, stream),
+    renewSession: (request, call) => node.renewSession(request.id, call),
+  };
+}
+
+function apply(node: Node, command: Command, call: Call): Promise<Outcome> {
+  const { client, sequence, floor } = call.context;
+  const encoded = Command.encode(command).finish();
+  return node.proposals.propose(encoded, { client, sequence, floor }, remainingMs(call));
+}
+
+function read(node: Node, request: ReadRequest, call: Call): ReadReply | Promise<ReadReply> {
+  const { query, knownIndex } = request;
+  if (query === null) throw new CuriaError("invalid-argument", "Expected a query but got none");
+  const rows = () => {
+    const reply = node.store.read(query, knownIndex === 0 ? undefined : knownIndex);
+    return { ...reply, meta: { ...reply.meta!, ...node.contact() } };
+  };
+  const mode = modeOf(call);
+  if (mode === "stale") {
+    refuseUnjoined(node);
+    return rows();
+  }
+  if (mode === "default" && node.gate.hasLease()) {
+    const reply = rows();
+    // A pause may lie between the first look at the clock and the rows.
+    if (node.gate.hasLease()) return reply;
+  }
+  return node.gate.wait(mode, remainingMs(call)).then(rows);
+}
+
+function confirm(node: Node, call: Call): ReadMeta | Promise<ReadMeta> {
+  const meta = (): ReadMeta => {
+    const { index, generation } = node.position();
+    return { ...node.contact(), index, generation, appliedIndex: index, notFound: false };
+  };
+  const answer = (): ReadMeta | Promise<ReadMeta> => {
+    const flushed = node.watchStreams.flushed(call.connection);
+    return flushed === undefined ? meta() : flushed.then(answer);
+  };
+  const mode = modeOf(call);
+  if (mode === "stale") return answer();
+  if (mode === "default" && node.gate.hasLease()) return answer();
+  return node.gate.wait(mode, remainingMs(call)).then(answer);
+}
+
+function raftHandlers(node: Node): Handlers<typeof Raft> {
+  return {
+    getConfiguration: () => node.operator.configuration(),
+    leader: () => node.operator.leader(),
+    stats: () => node.operator.stats(),
+    removePeer: (request) => node.operator.removePeer(request).then(empty),
+    transferLeader: (request) => node.operator.transferLeader(request).then(empty),
+  };
+}
+
+function modeOf(call: Call): ReadMode | "stale" {
+  const { consistency } = call.context;
+  if (consistency === "consistent" || consistency === "stale") return consistency;
+  return "default";
+}
+
+/** A server that has never belonged to a cluster has nothing to say, not even stale. */
+function refuseUnjoined(node: Node): void {
+  if (node.position().index === 0) throw new CuriaError("no-leader", "No cluster leader");
+}
+
+function remainingMs(call: Call): number {
+  return Math.min(TIMEOUT_MS, call.deadlineMs - performance.now());
+}
+
+function empty(): Empty {
+  return {};
+}

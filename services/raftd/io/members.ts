@@ -1,0 +1,104 @@
+// What gossip says of this datacenter's members, kept current by gossipd's stream. While gossipd is
+// silent nothing is concluded from that: `isFresh` is false and duties wait.
+
+import type { Member, MemberEvent } from "#proto/messages.js";
+import { Gossip } from "#proto/services.ts";
+import type { BusClient } from "#shared/bus/client.ts";
+import type { ServerMember } from "../core/duties/bootstrap.ts";
+
+export interface MembersEvents {
+  changed(): void;
+}
+
+const ALIVE = 1;
+const SILENT_MS = 5_000;
+const RETRY_MS = 500;
+
+export class Members {
+  readonly #client: BusClient;
+  readonly #events: MembersEvents;
+  readonly #datacenter: string;
+  #members = new Map<string, Member>();
+  #next: Map<string, Member> | undefined;
+  #heardMs = -Infinity;
+  #isWhole = false;
+  #timer: Timer | undefined;
+  #cancel: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(client: BusClient, datacenter: string, events: MembersEvents) {
+    this.#client = client;
+    this.#datacenter = datacenter;
+    this.#events = events;
+    this.#watch();
+  }
+
+  /** The whole list was received and gossipd still talks. */
+  isFresh(nowMs: number): boolean {
+    return this.#isWhole && nowMs - this.#heardMs < SILENT_MS;
+  }
+
+  all(): IterableIterator<Member> {
+    return this.#members.values();
+  }
+
+  servers(): ServerMember[] {
+    const alive = [...this.#members.values()].filter(({ status }) => status === ALIVE);
+    return alive.map((member) => toServer(member, this.#datacenter)).filter((s) => s !== undefined);
+  }
+
+  nodeName(id: string): string {
+    for (const { name, tags } of this.#members.values()) if (tags["id"] === id) return name;
+    return "";
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#cancel?.();
+  }
+
+  #watch(): void {
+    const stream = this.#client.of(Gossip).watchMembers({ wan: false });
+    this.#cancel = () => stream.cancel();
+    this.#next = new Map();
+    stream.onItem = (event) => this.#take(event);
+    const again = () => {
+      if (!this.#isStopped) this.#timer = setTimeout(() => this.#watch(), RETRY_MS);
+    };
+    stream.onEnd = again;
+    stream.onError = again;
+  }
+
+  #take({ kind, member }: MemberEvent): void {
+    this.#heardMs = performance.now();
+    if (kind === "bookmark") return;
+    if (kind === "view-complete") {
+      this.#members = this.#next ?? this.#members;
+      this.#next = undefined;
+      this.#isWhole = true;
+      return this.#events.changed();
+    }
+    if (member === null) return;
+    const members = this.#next ?? this.#members;
+    if (kind === "reap") members.delete(member.name);
+    else members.set(member.name, member);
+    if (this.#next === undefined) this.#events.changed();
+  }
+}
+
+/** The member as a server of the datacenter; undefined: it is none. */
+function toServer({ name, address, tags }: Member, datacenter: string): ServerMember | undefined {
+  const { role, dc, id, port, expect, bootstrap, curia } = tags;
+  if (role !== "consul" || dc !== datacenter || id === undefined || port === undefined) {
+    return undefined;
+  }
+  return {
+    id,
+    name,
+    address: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`,
+    expect: Number(expect ?? 0),
+    isBootstrap: bootstrap === "1",
+    isCuria: curia !== undefined,
+  };
+}
