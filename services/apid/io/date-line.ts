@@ -1,13 +1,18 @@
 // The Date header of every answer, made once a second.
 
 let second = 0;
-let line = "";
+let text = "";
 
-export function dateLine(): string {
+/** As HTTP writes it; 29 characters, always. */
+export function httpDate(): string {
   const now = Math.floor(Date.now() / 1000);
   if (now !== second) {
     second = now;
-    line = `Date: ${new Date(now * 1000).toUTCString()}\r\n`;
+    text = new Date(now * 1000).toUTCString();
   }
-  return line;
+  return text;
+}
+
+export function dateLine(): string {
+  return `Date: ${httpDate()}\r\n`;
 }

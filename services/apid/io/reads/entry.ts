@@ -1,0 +1,130 @@
+// One cached read: its bytes, whether they are still true, and who waits for them to change.
+
+import { httpDate } from "../date-line.ts";
+import { type Answer, readHeaders } from "../../core/answer.ts";
+import type { ReadMode } from "../../core/params.ts";
+import { statusLine } from "../exchange.ts";
+import { type Contact, contactOf, type Evaluation, type ReadPlan } from "./plan.ts";
+import type { Watcher } from "./watch-hub.ts";
+
+/** Bodies below this are never compressed (spec: http-api 1.4). */
+export const gzipBytesMin = 1400;
+
+export class ReadEntry implements Watcher {
+  readonly plan: ReadPlan;
+  evaluation: Evaluation | undefined;
+  /** Number in the hub; 0: not watched. */
+  watchId = 0;
+  /** Highest index as of which the answer was called changed since it was watched. */
+  changedIndex = 0;
+  /** The evaluation was made after the watch began, and nothing was called changed since. */
+  isTrue = false;
+  isEvicted = false;
+  lastUsedMs = 0;
+  fetchedAtMs = 0;
+  /** Served to `?cached` before. */
+  isCacheFilled = false;
+  /** Blocked reads; while there are any the entry is not evicted. */
+  readonly waiters = new Set<() => void>();
+  readonly #whole = new Map<string, { bytes: Buffer; dateAt: number; date: string }>();
+
+  constructor(plan: ReadPlan) {
+    this.plan = plan;
+  }
+
+  changed(index: number): void {
+    if (this.isTrue && index <= this.evaluation!.appliedIndex) return;
+    this.changedIndex = Math.max(this.changedIndex, index);
+    this.isTrue = false;
+    this.#wake();
+  }
+
+  lost(): void {
+    this.watchId = 0;
+    this.changedIndex = 0;
+    this.isTrue = false;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of [...this.waiters]) wake();
+  }
+
+  /** Takes what was read while this watch was in force. */
+  store(evaluation: Evaluation, nowMs: number): void {
+    this.evaluation = evaluation;
+    this.fetchedAtMs = nowMs;
+    this.isTrue = this.watchId !== 0 && evaluation.appliedIndex >= this.changedIndex;
+    this.#whole.clear();
+  }
+
+  get bytes(): number {
+    let bytes = 600 + this.plan.key.length * 2;
+    const body = this.evaluation?.answer.body;
+    if (body !== undefined) bytes += body.length;
+    for (const { bytes: whole } of this.#whole.values()) bytes += whole.length;
+    return bytes;
+  }
+
+  /** The whole HTTP answer, ready to send. `common`: header lines that every answer carries. */
+  whole(mode: ReadMode, contact: Contact, common: string, gzip: boolean): Buffer {
+    const shown = contactOf(mode, contact);
+    const key = `${mode} ${shown.lastContactMs} ${shown.knownLeader} ${gzip}`;
+    let made = this.#whole.get(key);
+    const date = httpDate();
+    if (made === undefined) {
+      if (this.#whole.size > 4) this.#whole.clear();
+      made = this.#make(mode, shown, common, gzip, date);
+      this.#whole.set(key, made);
+    } else if (made.date !== date) {
+      made.bytes.write(date, made.dateAt, "latin1");
+      made.date = date;
+    }
+    return made.bytes;
+  }
+
+  #make(mode: ReadMode, contact: Contact, common: string, gzip: boolean, date: string) {
+    const { answer } = this.evaluation!;
+    const body = typeof answer.body === "string" ? Buffer.from(answer.body) : answer.body;
+    const sent = gzip && body.length >= gzipBytesMin ? Bun.gzipSync(Buffer.from(body)) : body;
+    const lines = statusLine(answer.status) +
+      (answer.contentType === "" ? "" : `Content-Type: ${answer.contentType}\r\n`) +
+      (sent === body ? "" : "Content-Encoding: gzip\r\n") +
+      common + answer.headers + entryHeaders(this.plan, this.evaluation!, mode, contact, false);
+    const head = `${lines}Date: ${date}\r\nContent-Length: ${sent.length}\r\n\r\n`;
+    return {
+      bytes: Buffer.concat([Buffer.from(head, "latin1"), sent]),
+      dateAt: lines.length + "Date: ".length,
+      date,
+    };
+  }
+}
+
+export function entryHeaders(
+  plan: ReadPlan,
+  evaluation: Evaluation,
+  mode: ReadMode,
+  contact: Contact,
+  isStreaming: boolean,
+): string {
+  if (plan.headersOf !== undefined) return plan.headersOf(evaluation.index);
+  return readHeaders({
+    index: evaluation.index,
+    ...contactOf(mode, contact),
+    mode,
+    showsConsistency: plan.showsConsistency === true,
+    isStreaming,
+  });
+}
+
+export function withReadHeaders(
+  plan: ReadPlan,
+  evaluation: Evaluation,
+  mode: ReadMode,
+  isStreaming: boolean,
+  extra = "",
+): Answer {
+  const { answer } = evaluation;
+  const headers = entryHeaders(plan, evaluation, mode, evaluation, isStreaming);
+  return { ...answer, headers: answer.headers + headers + extra };
+}
