@@ -61,6 +61,7 @@ export class BusServer implements ConnectionOwner {
   readonly #log: BusLog;
   readonly #handlers = new Map<string, AnyHandler>();
   readonly #connections = new Map<Connection, Calls>();
+  readonly #remote = new WeakSet<Connection>();
   readonly #listeners: Listener[] = [];
   readonly #parts = new RequestParts();
   readonly #deadlines = new Deadlines((nowMs) => this.#expire(nowMs));
@@ -83,8 +84,9 @@ export class BusServer implements ConnectionOwner {
     }
   }
 
-  /** Opens a socket; returns the port of a TCP address. May be called for several addresses. */
-  async listen(address: Address): Promise<number> {
+  /** Opens a socket; returns the port of a TCP address. May be called for several addresses.
+   *  `isRemote`: what comes over this Unix socket comes from other nodes (through another thread). */
+  async listen(address: Address, { isRemote = false } = {}): Promise<number> {
     const transport = this.#options.transport ?? plainTransport;
     const isLocal = "path" in address;
     const settings: ConnectionSettings = {
@@ -99,6 +101,7 @@ export class BusServer implements ConnectionOwner {
       transport.listen(address, (wire) => {
         const connection = new Connection(wire, this, settings);
         this.#connections.set(connection, new Map());
+        if (isRemote || !isLocal) this.#remote.add(connection);
         return connection;
       });
     const listener = isLocal ? await listenUnix(address.path, transport, open) : open();
@@ -135,7 +138,7 @@ export class BusServer implements ConnectionOwner {
         `Expected the purpose "bus" but got "${hello.purpose}"`,
       );
     }
-    if (connection.address === "") return "local";
+    if (!this.#remote.has(connection)) return "local";
     if (this.classify !== undefined) return this.classify(hello, connection);
     return hello.datacenter === this.#options.identity.datacenter ? "client" : "remote";
   }
