@@ -35,6 +35,7 @@ export function heardAlive(pool: Pool, alive: Alive, origin: "ourselves" | "othe
   const isSelf = alive.Node === settings.name;
   if (isSelf && isDying(pool)) return;
   if (alive.Node === "") return drop(pool, "malformed");
+  if (!isSelf && isKnown(pool, alive)) return;
   const claim = { ...alive, Port: alive.Port === 0 ? settings.port : alive.Port };
   if (origin === "others" && !isAcceptable(pool, claim)) return;
 
@@ -58,6 +59,13 @@ export function heardAlive(pool: Pool, alive: Alive, origin: "ourselves" | "othe
     return;
   }
   acceptAlive(pool, node, alive, claim);
+}
+
+/** The common case first: most of what is retold has been heard before. */
+function isKnown(pool: Pool, alive: Alive): boolean {
+  const node = pool.byName.get(alive.Node);
+  return node !== undefined && alive.Incarnation <= node.incarnation &&
+    alive.Port === node.port && sameBytes(alive.Addr, node.address);
 }
 
 function acceptAlive(pool: Pool, node: Node, told: Alive, claim: Alive): void {

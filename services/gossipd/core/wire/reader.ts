@@ -17,12 +17,10 @@ const depthMax = 16;
 export class Reader {
   readonly bytes: Uint8Array;
   offset: number;
-  #view: DataView;
 
   constructor(bytes: Uint8Array, offset = 0) {
     this.bytes = bytes;
     this.offset = offset;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   byte(): number {
@@ -31,11 +29,15 @@ export class Reader {
   }
 
   uint16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const at = this.#take(2);
+    return (this.bytes[at]! << 8) | this.bytes[at + 1]!;
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.#take(4));
+    const at = this.#take(4);
+    const { bytes } = this;
+    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) |
+      bytes[at + 3]!) >>> 0;
   }
 
   /** A copy, so that what is kept of a packet does not hold the whole packet. */
@@ -75,22 +77,24 @@ export class Reader {
       case 0xcf:
         return this.#wide(this.uint32());
       case 0xd0:
-        return this.#view.getInt8(this.#take(1));
+        return (this.byte() << 24) >> 24;
       case 0xd1:
-        return this.#view.getInt16(this.#take(2));
+        return (this.uint16() << 16) >> 16;
       case 0xd2:
-        return this.#view.getInt32(this.#take(4));
+        return this.uint32() | 0;
       case 0xd3:
-        return this.#wide(this.#view.getInt32(this.#take(4)));
+        return this.#wide(this.uint32() | 0);
       default:
         throw new WireError(`expected an integer, but found ${hex(first)}`);
     }
   }
 
   float(): number {
-    if (this.#peek() === 0xcb) return this.#view.getFloat64(this.#take(9) + 1);
-    if (this.#peek() === 0xca) return this.#view.getFloat32(this.#take(5) + 1);
-    return this.integer();
+    const first = this.#peek();
+    if (first !== 0xcb && first !== 0xca) return this.integer();
+    const at = this.#take(first === 0xcb ? 9 : 5) + 1;
+    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset + at);
+    return first === 0xcb ? view.getFloat64(0) : view.getFloat32(0);
   }
 
   /** Bytes or text; nil is null. */
@@ -104,6 +108,15 @@ export class Reader {
     const length = this.#rawLength();
     const at = this.#take(length);
     return decodeText(this.bytes, at, length);
+  }
+
+  /** The next bytes are these; if so they are consumed. Saves making text of well-known keys. */
+  expect(expected: Uint8Array): boolean {
+    const { bytes, offset } = this;
+    if (expected.length > bytes.length - offset) return false;
+    for (let i = 0; i < expected.length; i++) if (bytes[offset + i] !== expected[i]) return false;
+    this.offset = offset + expected.length;
+    return true;
   }
 
   /** The number of entries of the map that follows; nil is an empty map. */

@@ -6,7 +6,7 @@ import { Writer } from "./writer.ts";
 export interface Field<T> {
   read(reader: Reader): T;
   write(writer: Writer, value: T): void;
-  /** What a missing key means. A function, as bytes and lists must not be shared. */
+  /** What a missing key means: never anything that could be changed. */
   zero(): T;
   /** Left out of the map when it is zero (Go's omitempty). */
   omitted?(value: T): boolean;
@@ -125,29 +125,44 @@ export function mapOf<T>(field: Field<T>): Field<Map<string, T> | null> {
 
 export function struct<F extends Fields>(fields: F): Schema<Values<F>> {
   const names = Object.keys(fields);
+  const list = names.map((name) => ({ name, field: fields[name]!, key: encodedKey(name) }));
   const omittable = names.filter((name) => fields[name]!.omitted);
+  const zeros = Object.fromEntries(list.map(({ name, field }) => [name, field.zero()]));
   const write = (writer: Writer, value: Values<F>) => {
     const left = omittable.filter((name) => fields[name]!.omitted!(value[name]));
     writer.map(names.length - left.length);
-    for (const name of names) {
+    for (const { name, field, key } of list) {
       if (left.includes(name)) continue;
-      writer.text(name);
-      fields[name]!.write(writer, value[name]);
+      writer.append(key);
+      field.write(writer, value[name]);
     }
   };
   return {
     write,
     read(reader) {
-      const value: Record<string, unknown> = {};
-      for (const name of names) value[name] = fields[name]!.zero();
+      const value: Record<string, unknown> = { ...zeros };
+      // Peers write the fields in our order: the next one is nearly always the one that comes.
+      let next = 0;
       for (let left = reader.mapCount(); left > 0; left--) {
+        while (next < list.length && !reader.expect(list[next]!.key)) {
+          if (!list[next]!.field.omitted) {
+            next = list.length;
+            break;
+          }
+          next++;
+        }
+        if (next < list.length) {
+          const { name, field } = list[next++]!;
+          value[name] = field.read(reader);
+          continue;
+        }
         const name = reader.text();
         if (Object.hasOwn(fields, name)) value[name] = fields[name]!.read(reader);
         else reader.skip();
       }
       return value as Values<F>;
     },
-    zero: () => Object.fromEntries(names.map((name) => [name, fields[name]!.zero()])) as Values<F>,
+    zero: () => ({ ...zeros }) as Values<F>,
     encode(value, type) {
       const writer = new Writer();
       if (type !== undefined) writer.byte(type);
@@ -155,4 +170,10 @@ export function struct<F extends Fields>(fields: F): Schema<Values<F>> {
       return writer.finish();
     },
   };
+}
+
+function encodedKey(name: string): Uint8Array {
+  const writer = new Writer();
+  writer.text(name);
+  return writer.finish();
 }

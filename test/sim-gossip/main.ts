@@ -1,0 +1,102 @@
+// The big figures: `bun test/sim-gossip/main.ts [--seed N] [spread|stalls|partition|loss|traffic]…`
+import {
+  formPool,
+  measureFailure,
+  measureJoin,
+  measureLeave,
+  measureLoss,
+  measurePartition,
+  measureStalls,
+  measureTraffic,
+  type Spread,
+  stockLifeguard,
+  withoutLifeguard,
+} from "./scenarios.ts";
+import type { World } from "./world.ts";
+
+const args = process.argv.slice(2);
+const seedAt = args.indexOf("--seed");
+const seed = seedAt >= 0 ? Number(args.splice(seedAt, 2)[1]) : 1;
+const sizesAt = args.indexOf("--sizes");
+const sizes = sizesAt >= 0 ? args.splice(sizesAt, 2)[1]!.split(",").map(Number) : [10, 100, 1000];
+const wanted = args.length > 0 ? args : ["spread", "stalls", "partition", "loss"];
+
+console.log(`seed ${seed}`);
+if (wanted.includes("spread")) { for (const size of sizes) spread(size); }
+if (wanted.includes("stalls")) stalls();
+if (wanted.includes("partition")) partition();
+if (wanted.includes("loss")) loss();
+
+function spread(size: number): void {
+  const began = performance.now();
+  const world = formPool(size, { seed });
+  const rounds = Math.ceil(Math.log2(size));
+  console.log(`\n${size} nodes; gossip round 200 ms, log2(n) = ${rounds}`);
+  const measures: [string, (world: World) => Spread][] = [
+    ["join", measureJoin],
+    ["failure", measureFailure],
+    ["leave", measureLeave],
+  ];
+  for (const [name, measure] of measures) {
+    const { firstMs, halfMs, allMs } = measure(world);
+    const inRounds = ((allMs - firstMs) / 200).toFixed(1);
+    const seconds = (ms: number) => (ms / 1000).toFixed(2).padStart(7);
+    console.log(
+      `${name.padEnd(8)} first ${seconds(firstMs)} s, half ${seconds(halfMs)} s, ` +
+        `all ${seconds(allMs)} s; from first to all ${inRounds} rounds`,
+    );
+  }
+  const traffic = measureTraffic(world, 60);
+  console.log(
+    `quiet    ${traffic.packetsPerSecond.toFixed(2)} packets/s, ` +
+      `${traffic.bytesPerSecond.toFixed(0)} B/s, ` +
+      `streams ${traffic.streamBytesPerSecond.toFixed(0)} B/s per node`,
+  );
+  console.log(`real     ${((performance.now() - began) / 1000).toFixed(1)} s`);
+}
+
+function stalls(): void {
+  console.log("\n128 nodes, 5 % stalled for 1 to 20 s again and again, 5 minutes, 3 seeds");
+  for (const mode of ["blocked", "frozen"] as const) stallsOf(mode);
+}
+
+function stallsOf(mode: "blocked" | "frozen"): void {
+  console.log(mode === "frozen" ? "whole process stopped:" : "sending and receiving stopped:");
+  const profiles = { withoutLifeguard, stockLifeguard, curia: {} };
+  for (const [name, profile] of Object.entries(profiles)) {
+    let aboutHealthy = 0;
+    let aboutAny = 0;
+    let healed = true;
+    for (let i = 0; i < 3; i++) {
+      const result = measureStalls(128, {
+        seed: seed + i,
+        profile,
+        stalledShare: 0.05,
+        stallMs: 20_000,
+        minutes: 5,
+        mode,
+      });
+      aboutHealthy += result.aboutHealthy;
+      aboutAny += result.aboutAny;
+      healed &&= result.healed;
+    }
+    console.log(
+      `${name.padEnd(17)} reports of failure about healthy members ${aboutHealthy}, ` +
+        `about any ${aboutAny}; in the end all see all: ${healed}`,
+    );
+  }
+}
+
+function partition(): void {
+  const { splitMs, healedMs } = measurePartition(500, { seed, share: 0.4 });
+  console.log(
+    `\n500 nodes split 200/300: all failures seen after ${(splitMs / 1000).toFixed(1)} s`,
+  );
+  console.log(`healed: views equal after ${(healedMs / 1000).toFixed(0)} s`);
+}
+
+function loss(): void {
+  const { failedReports, failedForGood } = measureLoss(100, { seed, lossShare: 0.2, minutes: 10 });
+  console.log(`\n100 nodes, 20 % loss, 10 minutes: ${failedReports} reports of failure,`);
+  console.log(`${failedForGood} live members held for failed in the end`);
+}
