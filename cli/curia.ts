@@ -7,6 +7,7 @@ import { daemons } from "./daemons.ts";
 const [first, ...rest] = process.argv.slice(2);
 const daemon = daemons.find(({ name }) => name === first);
 if (daemon !== undefined) {
+  endWithAgent();
   const { main } = await daemon.load();
   await main(rest);
 } else {
@@ -27,4 +28,12 @@ if (daemon !== undefined) {
 function programName(): string {
   const name = basename(process.env["CURIA_PROGRAM"] ?? process.argv0);
   return name === "consul" ? "consul" : "curia";
+}
+
+/** A supervised daemon must not outlive its agent: the agent's end closes this pipe. */
+function endWithAgent(): void {
+  if (process.env["CURIA_SUPERVISED"] === undefined) return;
+  process.stdin.on("end", () => process.exit(1));
+  process.stdin.on("error", () => process.exit(1));
+  process.stdin.resume();
 }

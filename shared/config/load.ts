@@ -1,8 +1,16 @@
 // Reads configuration from the command line and disk: for `agent`, for a daemon on its own, and
 // for a daemon that the agent started (which gets the effective configuration as a file).
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { mkdtempSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseAgentFlags } from "./agent-flags.ts";
@@ -49,17 +57,32 @@ export interface AgentStart {
   notServed: string[];
 }
 
-/** Throws ConfigRefusal. Settles the node's id, which may create the data directory. */
-export function loadAgentConfig(flags: AgentFlags): AgentStart {
-  const loaded = loadFiles(flags, readHost(flags.dev));
+/** Throws ConfigRefusal. Settles the node's id, which may create the data directory. With -dev a
+ *  reload gives the run directory that it made at first. */
+export function loadAgentConfig(flags: AgentFlags, devRunDir?: string): AgentStart {
+  const loaded = loadFiles(flags, readHost(flags.dev, devRunDir));
   const config = loaded.config;
   if (config === undefined) throw new ConfigRefusal(loaded.errors.join("\n"));
+  refuseConsulData(config.dataDir);
   const id = settleNodeId(config.node.id, config.dataDir, config.node.isIdOfHost);
   return {
     config: seal({ ...config, node: { ...config.node, id } }),
     warnings: loaded.warnings,
     notServed: loaded.notServed,
   };
+}
+
+/** A directory in which Consul ran holds its Raft log under these names. */
+function refuseConsulData(dataDir: string): void {
+  for (const name of ["raft/raft.db", "raft/wal", "mdb"]) {
+    const path = join(dataDir, name);
+    if (!existsSync(path)) continue;
+    throw new ConfigRefusal(
+      `data_dir ${JSON.stringify(dataDir)} was made by Consul (it holds ${name}), which Curia ` +
+        "does not open. To take the data over: save it with `consul snapshot save x.snap`, start " +
+        "Curia with an empty data_dir, and run `curia snapshot restore x.snap`",
+    );
+  }
 }
 
 /** Reads and checks without touching the data directory (`validate`). */
@@ -149,8 +172,8 @@ function readText(path: string): string {
 }
 
 /** With -dev and no run directory given, one is made in the temporary directory. */
-export function readHost(dev: boolean): HostFacts {
-  let temporary: string | undefined;
+export function readHost(dev: boolean, devRunDir?: string): HostFacts {
+  let temporary = devRunDir;
   return {
     hostName: hostname(),
     interfaces: Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>

@@ -1,0 +1,22 @@
+// When a daemon that ended is started again: at once after a good run, later and later when it
+// keeps failing.
+
+const firstDelayMs = 100;
+const delayMaxMs = 5_000;
+/** A run this long counts as good. */
+const goodRunMs = 10_000;
+
+/** How the shell of a daemon says that trying again will not help (sysexits EX_CONFIG). */
+export const configFaultStatus = 78;
+
+export class Restarts {
+  #failures = 0;
+
+  /** Milliseconds to wait after a run of the given length. */
+  delayAfter(ranMs: number): number {
+    if (ranMs >= goodRunMs) this.#failures = 0;
+    const delayMs = this.#failures === 0 ? 0 : firstDelayMs * 2 ** (this.#failures - 1);
+    this.#failures++;
+    return Math.min(delayMs, delayMaxMs);
+  }
+}
