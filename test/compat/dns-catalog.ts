@@ -144,15 +144,22 @@ function setService(
         .map(([key, { Address, Port }]) => [key, { address: Address, port: Port }]),
     ),
     meta: {},
-    weights: body.Weights && { passing: body.Weights.Passing, warning: body.Weights.Warning },
+    weights: body.Weights === undefined
+      ? null
+      : { passing: body.Weights.Passing, warning: body.Weights.Warning },
     peerName: "",
-    connectsTo,
+    proxyJson: jsonBytes(body.Proxy),
+    connectJson: jsonBytes(body.Connect),
   });
   if (connectsTo === "" || virtualNames.has(connectsTo)) return;
   virtualNames.add(connectsTo);
   const Service = { ServiceName: { Name: connectsTo } };
   const IP = `0.0.0.${virtualNames.size}`;
   catalog.setDocument("service-virtual-ip", connectsTo, { Service, IP });
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  return value === undefined ? new Uint8Array(0) : Buffer.from(JSON.stringify(value));
 }
 
 /** The settings that a variant's configuration gives. */

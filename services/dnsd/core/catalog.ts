@@ -61,9 +61,8 @@ export class Catalog {
     entry.services.set(row.id, row);
     const instance = `${nodeKey}\0${row.id}`;
     this.#byService.add(keyOf(row.peerName, row.service), instance);
-    if (row.connectsTo !== "") {
-      this.#byConnect.add(keyOf(row.peerName, row.connectsTo), instance);
-    }
+    const connected = connectedService(row);
+    if (connected !== "") this.#byConnect.add(keyOf(row.peerName, connected), instance);
     for (const ip of addressKeys(row.peerName, row.address)) {
       this.#servicesByAddress.add(ip, instance);
     }
@@ -101,6 +100,31 @@ export class Catalog {
     this.#checks--;
     this.#touchChecked(entry, old);
     this.#dropIfEmpty(nodeKey, entry);
+  }
+
+  /** Makes all rows of a node equal to these; rows that are the same objects cost nothing. */
+  syncNode(
+    peer: string,
+    name: string,
+    row: NodeRow | undefined,
+    services: Iterable<ServiceRow>,
+    checks: Iterable<CheckRow>,
+  ): void {
+    const entry = this.#nodes.get(keyOf(peer, name));
+    if (row === undefined) this.deleteNode(peer, name);
+    else if (row !== entry?.row) this.setNode(row);
+    const goneServices = new Set(entry?.services.keys());
+    for (const service of services) {
+      goneServices.delete(service.id);
+      if (entry?.services.get(service.id) !== service) this.setService(service);
+    }
+    for (const id of goneServices) this.deleteService(peer, name, id);
+    const goneChecks = new Set(entry?.checks.keys());
+    for (const check of checks) {
+      goneChecks.delete(check.checkId);
+      if (entry?.checks.get(check.checkId) !== check) this.setCheck(check);
+    }
+    for (const id of goneChecks) this.deleteCheck(peer, name, id);
   }
 
   setDocument(kind: string, id: string, body: unknown): void {
@@ -202,9 +226,8 @@ export class Catalog {
   #unindexService(nodeKey: string, row: ServiceRow): void {
     const instance = `${nodeKey}\0${row.id}`;
     this.#byService.delete(keyOf(row.peerName, row.service), instance);
-    if (row.connectsTo !== "") {
-      this.#byConnect.delete(keyOf(row.peerName, row.connectsTo), instance);
-    }
+    const connected = connectedService(row);
+    if (connected !== "") this.#byConnect.delete(keyOf(row.peerName, connected), instance);
     for (const ip of addressKeys(row.peerName, row.address)) {
       this.#servicesByAddress.delete(ip, instance);
     }
@@ -222,9 +245,8 @@ export class Catalog {
 
   #touchService(row: ServiceRow): void {
     this.versions.touch(`service ${keyOf(row.peerName, row.service)}`);
-    if (row.connectsTo !== "") {
-      this.versions.touch(`connect ${keyOf(row.peerName, row.connectsTo)}`);
-    }
+    const connected = connectedService(row);
+    if (connected !== "") this.versions.touch(`connect ${keyOf(row.peerName, connected)}`);
     for (const ip of addressKeys(row.peerName, row.address)) this.versions.touch(`address ${ip}`);
   }
 
@@ -234,6 +256,26 @@ export class Catalog {
     }
   }
 }
+
+/** The service that this one is a mesh endpoint of; empty = of none. */
+function connectedService(row: ServiceRow): string {
+  if (row.kind === "connect-proxy") {
+    return readJson<{ DestinationServiceName?: string }>(row.proxyJson)?.DestinationServiceName ??
+      "";
+  }
+  return readJson<{ Native?: boolean }>(row.connectJson)?.Native === true ? row.service : "";
+}
+
+function readJson<T>(bytes: Uint8Array): T | undefined {
+  if (bytes.length === 0) return undefined;
+  try {
+    return JSON.parse(decoder.decode(bytes)) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+const decoder = new TextDecoder();
 
 /** One key per address that can be looked up in reverse; none for a peer's or a host name. */
 function addressKeys(peer: string, address: string): string[] {

@@ -5,6 +5,8 @@ import type { ErrorCode } from "#shared/errors.ts";
 import type { ClientSubnet } from "./message.ts";
 import type { ResourceRecord } from "./records/records.ts";
 
+// Rows have the shape of proto/catalog.proto: those of the state are used as they are.
+
 export interface NodeRow {
   node: string;
   address: string;
@@ -25,10 +27,11 @@ export interface ServiceRow {
   port: number;
   taggedAddresses: Record<string, { address: string; port: number }>;
   meta: Record<string, string>;
-  weights: { passing: number; warning: number } | undefined;
+  weights: { passing: number; warning: number } | null;
   peerName: string;
-  /** The service that this one is a mesh endpoint of; empty = of none. */
-  connectsTo: string;
+  /** Consul's Proxy and Connect objects as JSON; empty when there is none. */
+  proxyJson: Uint8Array;
+  connectJson: Uint8Array;
 }
 
 export interface CheckRow {
