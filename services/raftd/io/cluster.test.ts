@@ -103,7 +103,7 @@ class TestServer {
     }, 0);
     const store = this.store as unknown as StateStore;
     this.replica = new Replica({
-      store,
+      files: { current: store },
       link: this.link,
       proposals: this.proposals,
       gate: this.gate,

@@ -11,6 +11,7 @@ export interface MembersEvents {
 }
 
 const ALIVE = 1;
+const LEFT = 3;
 const SILENT_MS = 5_000;
 const RETRY_MS = 500;
 
@@ -45,6 +46,12 @@ export class Members {
   servers(): ServerMember[] {
     const alive = [...this.#members.values()].filter(({ status }) => status === ALIVE);
     return alive.map((member) => toServer(member, this.#datacenter)).filter((s) => s !== undefined);
+  }
+
+  /** Ids of servers that left for good. */
+  gone(): ReadonlySet<string> {
+    const left = [...this.#members.values()].filter(({ status }) => status === LEFT);
+    return new Set(left.map(({ tags }) => tags["id"] ?? ""));
   }
 
   nodeName(id: string): string {

@@ -11,7 +11,7 @@ export interface OperatorParts {
   id: string;
   link: ConsensusLink;
   replica: Replica;
-  store: StateStore;
+  files: { readonly current: StateStore };
   /** Node name of a server, as far as gossip has told. */
   nodeName(id: string): string;
 }
@@ -65,9 +65,9 @@ export class Operator {
   }
 
   async stats(): Promise<RaftStats> {
-    const { link, store } = this.#parts;
+    const { link, files } = this.#parts;
     const status = await link.status();
-    const applied = store.applied();
+    const applied = files.current.applied();
     return {
       state: { leader: "Leader", candidate: "Candidate", follower: "Follower" }[status.role],
       term: status.term,
@@ -80,7 +80,7 @@ export class Operator {
       leaderId: status.leader,
       lastContactMs: Math.round(status.contactAgeMs),
       peers: Math.max(0, status.configuration.servers.length - 1),
-      stateHash: store.contentHash(),
+      stateHash: files.current.contentHash(),
     };
   }
 

@@ -34,7 +34,8 @@ export interface ReplicaEvents {
 }
 
 export interface ReplicaParts {
-  store: StateStore;
+  /** The store is another one after a snapshot was installed. */
+  files: { readonly current: StateStore };
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
@@ -57,7 +58,7 @@ export class Replica {
   constructor(parts: ReplicaParts, events: ReplicaEvents) {
     this.#parts = parts;
     this.#events = events;
-    this.#appliedIndex = parts.store.applied().index;
+    this.#appliedIndex = parts.files.current.applied().index;
     this.#checkpointIndex = this.#appliedIndex;
     this.#timer = setInterval(() => this.#checkpoint(), parts.checkpointIntervalMs);
   }
@@ -87,12 +88,12 @@ export class Replica {
   }
 
   #apply(packed: Uint8Array): void {
-    const { store, link, proposals, gate, checkpointEntries } = this.#parts;
+    const { files, link, proposals, gate, checkpointEntries } = this.#parts;
     const startedMs = performance.now();
     // Log.db's and a snapshot's ends may overlap with what the state has.
     const entries = unpackEntries(packed).filter(({ index }) => index > this.#appliedIndex);
     if (entries.length === 0) return;
-    const { outcomes, changes } = store.apply(entries);
+    const { outcomes, changes } = files.current.apply(entries);
     this.#appliedIndex = entries[entries.length - 1]!.index;
     this.#events.changed(changes, this.#appliedIndex);
     entries.forEach((entry, n) => proposals.applied(entry, outcomes[n]));
@@ -146,9 +147,9 @@ export class Replica {
   }
 
   #install(effect: MainEffect & { kind: "install-snapshot" }): void {
-    const { store, transfers, proposals, gate, link } = this.#parts;
+    const { files, transfers, proposals, gate, link } = this.#parts;
     if (!transfers.install(effect)) return;
-    this.#appliedIndex = store.applied().index;
+    this.#appliedIndex = files.current.applied().index;
     this.#checkpointIndex = this.#appliedIndex;
     proposals.skipped(this.#appliedIndex);
     gate.applied(this.#appliedIndex);
@@ -159,7 +160,7 @@ export class Replica {
   #checkpoint(): void {
     if (this.#appliedIndex === this.#checkpointIndex) return;
     this.#checkpointIndex = this.#appliedIndex;
-    const index = this.#parts.store.checkpoint();
+    const index = this.#parts.files.current.checkpoint();
     this.#parts.link.tell({ kind: "snapshot-taken", index });
   }
 }

@@ -1,0 +1,296 @@
+// All parts of a running raftd, put together.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { ReadReply } from "#proto/messages.js";
+import { BusServer } from "#shared/bus/server.ts";
+import { daemonClient, stateSocket } from "#shared/bus/state-client.ts";
+import { plainTransport, type Transport, type Wire } from "#shared/bus/transport.ts";
+import type { Call, CallerClass } from "#shared/bus/types.ts";
+import { release } from "#shared/config/release.ts";
+import type { DaemonContext } from "#shared/daemon.ts";
+import { decodeConfiguration } from "../core/raft/membership.ts";
+import { declareMetrics, observe } from "../metrics.ts";
+import { raftSettings } from "../config.ts";
+import { bootTimeMs } from "./clock.ts";
+import { ConsensusLink } from "./consensus-link.ts";
+import { Duties } from "./duties.ts";
+import { Members } from "./members.ts";
+import { Operator } from "./operator.ts";
+import { Proposals } from "./proposals.ts";
+import { ReadGate } from "./reads.ts";
+import { Replica } from "./replica.ts";
+import { Routes } from "./routes.ts";
+import { SnapshotTransfers } from "./snapshot-transfers.ts";
+import { StateFiles } from "./state-files.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import { SharedWords } from "./thread-messages.ts";
+import { WatchStreams } from "./watch-streams.ts";
+
+/** Free bytes below which writes are refused, so that what is under way still fits. */
+const DISK_RESERVE_BYTES = 32 * 1024 * 1024;
+
+export class Node {
+  readonly proposals: Proposals;
+  readonly gate: ReadGate;
+  readonly watchStreams: WatchStreams;
+  readonly subscriptions: Subscriptions;
+  readonly operator: Operator;
+  readonly routes: Routes;
+  /** On state.sock: what local daemons call. */
+  readonly stateServer: BusServer;
+  /** Behind the server port: what other nodes call. */
+  readonly remoteServer: BusServer;
+  readonly #context: DaemonContext;
+  readonly #files: StateFiles;
+  readonly #link: ConsensusLink;
+  readonly #replica: Replica;
+  readonly #transfers: SnapshotTransfers;
+  readonly #members: Members;
+  readonly #duties: Duties;
+  readonly #words = new SharedWords();
+  readonly #remoteSocket: string;
+  #isDiskFull = false;
+
+  static async open(context: DaemonContext): Promise<Node> {
+    const node = new Node(context);
+    await node.#link.started;
+    return node;
+  }
+
+  private constructor(context: DaemonContext) {
+    this.#context = context;
+    const { config, identity, log } = context;
+    const folder = join(config.dataDir || config.runDir, "raft");
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
+    const metrics = declareMetrics(context.metrics);
+    this.#files = StateFiles.open(folder, { datacenter: config.node.datacenter });
+    const applied = this.store.applied();
+    this.#link = new ConsensusLink({
+      id: identity.nodeId,
+      node: identity.node,
+      datacenter: identity.datacenter,
+      release,
+      settings: raftSettings(config),
+      seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+      folder,
+      reserveBytes: DISK_RESERVE_BYTES,
+      listenHost: config.addresses.bind,
+      listenPort: config.ports.server,
+      busSocket: this.#remoteSocket,
+      words: this.#words.buffer,
+      applied,
+      stampMs: applied.stampMs,
+      configuration: applied.configuration.length > 0
+        ? decodeConfiguration(applied.configurationIndex, applied.configuration)
+        : { index: 0, servers: [] },
+    }, {
+      turn: (packed, effects) => this.#replica.turn(packed, effects),
+      disk: (isFull, freeBytes) => {
+        this.#isDiskFull = isFull;
+        if (isFull) log.error({ freeBytes }, "disk full: writes are refused until space is freed");
+        else log.info({ freeBytes }, "disk space is back: writes are accepted");
+      },
+      logWritten: (tookMs) => metrics.commitSeconds.observe(tookMs / 1000),
+      garbage: (address, reason) => {
+        metrics.badPeerConnections.add();
+        log.warn({ address, reason }, "connection to the server port closed");
+      },
+      failed: (reason) => context.fail(new Error(reason)),
+    });
+    const holdMs = config.raft.rpcHoldTimeoutMs;
+    this.proposals = new Proposals(
+      {
+        id: identity.nodeId,
+        holdMs,
+        propose: (id, record) => this.#link.propose(id, record),
+      },
+      `raftd-${crypto.randomUUID()}`,
+    );
+    this.gate = new ReadGate({
+      words: this.#words,
+      holdMs,
+      request: (id, mode) => this.#link.requestRead(id, mode),
+    }, applied.index);
+    this.#transfers = new SnapshotTransfers(folder, this.#files, () => this.#link);
+    const bookmark = () => ({ ...this.position(), ...this.contact() });
+    this.watchStreams = new WatchStreams({
+      watches: this.#files.watches,
+      indexOf: (query) => this.store.indexOf(query),
+      bookmark,
+    });
+    this.subscriptions = new Subscriptions({
+      rows: (topic, services) => this.#files.rows(topic, services),
+      position: () => this.position(),
+      bookmark,
+    });
+    this.#replica = new Replica({
+      files: this.#files,
+      link: this.#link,
+      proposals: this.proposals,
+      gate: this.gate,
+      transfers: this.#transfers,
+      checkpointEntries: config.raft.snapshotThreshold,
+      checkpointIntervalMs: config.raft.snapshotIntervalMs,
+    }, {
+      changed: (changes, index) => {
+        this.watchStreams.changed(changes, index);
+        this.subscriptions.changed(changes);
+      },
+      leadershipChanged: (leadership) => {
+        metrics.leaderChanges.add();
+        log.info(leadership, "leadership");
+        this.#duties.leadershipChanged(leadership);
+      },
+      configurationChanged: ({ index, servers }) => {
+        log.info({ index, servers: servers.map(({ id }) => id) }, "raft configuration");
+        this.#duties.run();
+      },
+      applied: (entries, tookMs) => {
+        metrics.appliedEntries.add(entries);
+        metrics.applySeconds.observe(tookMs / 1000);
+      },
+      halted: (reason) => context.fail(new Error(`consensus stopped: ${reason}`)),
+      transferAnswered: (id, refusal) => this.operator.transferAnswered(id, refusal),
+      changeAnswered: (id, refusal) => this.operator.changeAnswered(id, refusal),
+    });
+    this.operator = new Operator({
+      id: identity.nodeId,
+      link: this.#link,
+      replica: this.#replica,
+      files: this.#files,
+      nodeName: (id) => this.#members.nodeName(id),
+    });
+    this.routes = new Routes(context, () => this.#replica);
+    this.#members = new Members(daemonClient(context, "gossipd"), identity.datacenter, {
+      changed: () => this.#duties.run(),
+    });
+    this.#duties = new Duties({
+      context,
+      members: this.#members,
+      replica: this.#replica,
+      operator: this.operator,
+      proposals: this.proposals,
+      files: this.#files,
+      link: this.#link,
+    });
+    this.stateServer = new BusServer({ identity, log });
+    this.remoteServer = new BusServer({ identity, log, transport: passedOnTransport });
+    this.remoteServer.classify = (hello): CallerClass => {
+      if (hello.datacenter !== identity.datacenter) return "remote";
+      const { servers } = this.#replica.configuration;
+      return servers.some(({ id }) => id === hello.nodeId) ? "server" : "client";
+    };
+    observe(context.metrics, {
+      term: () => this.#replica.leadership.term,
+      isLeader: () => this.#replica.leadership.role === "leader",
+      appliedIndex: () => this.#replica.appliedIndex,
+      waitingWrites: () => this.proposals.count,
+      watches: () => this.watchStreams.watchCount,
+      watchStreams: () => this.watchStreams.streamCount,
+      subscriptions: () => this.subscriptions.count,
+      isDiskFull: () => this.#isDiskFull,
+    });
+  }
+
+  get store() {
+    return this.#files.current;
+  }
+
+  async listen(): Promise<void> {
+    await this.remoteServer.listen({ path: this.#remoteSocket });
+    await this.stateServer.listen({ path: stateSocket(this.#context.config.runDir) });
+  }
+
+  /** Where the state is in its stream of changes. */
+  position(): { index: number; generation: number } {
+    const { index, generation } = this.store.applied();
+    return { index, generation };
+  }
+
+  contact(): { knownLeader: boolean; lastContactMs: number } {
+    const { leader } = this.#replica.leadership;
+    const isLeader = leader === this.#context.identity.nodeId;
+    const heardMs = this.#words.leaderContactMs;
+    return {
+      knownLeader: leader !== "",
+      lastContactMs: isLeader || heardMs === 0 ? 0 : Math.round(bootTimeMs() - heardMs),
+    };
+  }
+
+  renewSession(id: string, call: Call): Promise<ReadReply> {
+    return this.#duties.renewSession(id, call);
+  }
+
+  /** Why it cannot serve yet, in words for an operator. */
+  notReady(): string | undefined {
+    if (this.#isDiskFull) return "the disk is full: writes are refused, reads go on";
+    if (this.#replica.leadership.leader !== "") return undefined;
+    return this.#duties.waitingFor ?? "no leader";
+  }
+
+  details(): Record<string, string> {
+    const { role, term, leader } = this.#replica.leadership;
+    const { servers } = this.#replica.configuration;
+    return {
+      role,
+      term: String(term),
+      leader: this.#members.nodeName(leader) || leader,
+      applied_index: String(this.#replica.appliedIndex),
+      servers: String(servers.length),
+      watches: String(this.watchStreams.watchCount),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#duties.stop();
+    this.#members.stop();
+    await Promise.all([this.stateServer.stop(), this.remoteServer.stop()]);
+    this.#replica.stop();
+    this.proposals.close();
+    this.gate.close();
+    this.watchStreams.close();
+    this.subscriptions.close();
+    this.#transfers.stop();
+    this.routes.stop();
+    await this.#link.stop();
+    this.#files.close();
+  }
+}
+
+/** Connections that the server port passed on come over a Unix socket, yet from elsewhere. */
+const passedOnTransport: Transport = {
+  ...plainTransport,
+  listen: (address, accept) =>
+    plainTransport.listen(address, (wire) => accept(new PassedOnWire(wire))),
+};
+
+class PassedOnWire implements Wire {
+  readonly address = "server port";
+  readonly #wire: Wire;
+
+  constructor(wire: Wire) {
+    this.#wire = wire;
+  }
+
+  get peerIdentity(): string {
+    return this.#wire.peerIdentity;
+  }
+
+  write(buffer: Uint8Array, offset: number, length: number): number {
+    return this.#wire.write(buffer, offset, length);
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+
+  pause(): void {
+    this.#wire.pause();
+  }
+
+  resume(): void {
+    this.#wire.resume();
+  }
+}
