@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { parseGoBool } from "#shared/config/go-flags.ts";
 import type { FlagSpec } from "#shared/config/go-flags.ts";
-import type { Flags } from "./command.ts";
+import type { Flags } from "./flags.ts";
 
 export interface ApiSettings {
   /** `http://host:port` and a path prefix, without a final slash. */

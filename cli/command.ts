@@ -2,6 +2,7 @@
 
 import type { FlagSpec } from "#shared/config/go-flags.ts";
 import type { ApiClient } from "./api.ts";
+import type { Flags } from "./flags.ts";
 
 export interface Command {
   /** Words after the program's name: `kv get`. */
@@ -28,6 +29,8 @@ export interface Command {
 }
 
 export interface CommandContext {
+  /** The name under which the program was called. */
+  program: string;
   command: Command;
   /** Positional words. */
   args: readonly string[];
@@ -44,56 +47,4 @@ export interface Terminal {
   outBytes(bytes: Uint8Array): void;
   err(text: string): void;
   stdin(): Promise<Uint8Array>;
-}
-
-/** Given flags by name, with the defaults of a command that uses them. */
-export class Flags {
-  readonly #values: ReadonlyMap<string, unknown>;
-
-  constructor(values: ReadonlyMap<string, unknown>) {
-    this.#values = values;
-  }
-
-  has(name: string): boolean {
-    return this.#values.has(name);
-  }
-
-  string(name: string, fallback = ""): string {
-    return this.#values.get(name) as string | undefined ?? fallback;
-  }
-
-  bool(name: string, fallback = false): boolean {
-    return this.#values.get(name) as boolean | undefined ?? fallback;
-  }
-
-  int(name: string, fallback = 0): number {
-    return this.#values.get(name) as number | undefined ?? fallback;
-  }
-
-  strings(name: string): string[] {
-    return this.#values.get(name) as string[] | undefined ?? [];
-  }
-}
-
-/** Ends a command: the text goes to stderr with a line end, the status to the shell. */
-export class CommandFailure extends Error {
-  override name = "CommandFailure";
-  readonly status: number;
-
-  constructor(message: string, status = 1) {
-    super(message);
-    this.status = status;
-  }
-}
-
-export function flag(name: string, type: FlagSpec["type"], help: string): FlagSpec {
-  return { name, type, help };
-}
-
-/** `k=v` words as an object, in Consul's way: a word without `=` has an empty value. */
-export function keyValues(words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(words.map((word) => {
-    const at = word.indexOf("=");
-    return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
-  }));
 }

@@ -2,7 +2,8 @@
 
 import { FlagError, HelpWanted, parseFlags } from "#shared/config/go-flags.ts";
 import { ApiClient, readApiSettings, SettingsError } from "./api.ts";
-import { CommandFailure, Flags } from "./command.ts";
+import { Flags } from "./flags.ts";
+import { CommandFailure } from "./refusal.ts";
 import type { Command, CommandContext, Terminal } from "./command.ts";
 import { daemons } from "./daemons.ts";
 import { allFlags, commandHelp, flagHelp, groupHelp, programHelp } from "./help.ts";
@@ -83,6 +84,7 @@ async function runCommand(command: Command, invocation: Invocation): Promise<num
     const flags = new Flags(parsed.values);
     let client: ApiClient | undefined;
     const context: CommandContext = {
+      program,
       command,
       args: parsed.rest,
       flags,

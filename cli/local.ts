@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import { parseAgentFlags } from "#shared/config/agent-flags.ts";
 import { loadFiles, readHost } from "#shared/config/load.ts";
 import { buildDate, consulVersion, fullVersion, release } from "#shared/config/release.ts";
-import { CommandFailure, flag } from "./command.ts";
+import { flag } from "./flags.ts";
+import { CommandFailure } from "./refusal.ts";
 import type { Command, CommandContext } from "./command.ts";
 
 const gossipKeyBytes = 32;

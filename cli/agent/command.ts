@@ -4,7 +4,7 @@ import { agentFlagSpecs, parseAgentFlags } from "#shared/config/agent-flags.ts";
 import { isLogLevel } from "#shared/config/build/node.ts";
 import { loadAgentConfig } from "#shared/config/load.ts";
 import { ConfigRefusal } from "#shared/config/source.ts";
-import { CommandFailure } from "../command.ts";
+import { CommandFailure } from "../refusal.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { Node } from "./node.ts";
 

@@ -8,7 +8,7 @@ import type { AgentStart } from "#shared/config/load.ts";
 import { ConfigRefusal } from "#shared/config/source.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
 import { CuriaError } from "#shared/errors.ts";
-import { CommandFailure } from "../command.ts";
+import { CommandFailure } from "../refusal.ts";
 import type { Terminal } from "../command.ts";
 import { daemonsOf } from "../daemons.ts";
 import { formatBanner } from "./banner.ts";

@@ -1,11 +1,14 @@
 // Texts and flags to the effective configuration: a plain function of its input.
 
+import { buildServices } from "./build/definitions.ts";
 import type { Settings } from "./decode.ts";
+import type { ServiceDefinition } from "./definitions.ts";
 import { buildEffective, seal } from "./effective.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { internalKeys } from "./keys/features.ts";
 import { defaultSettings, devSettings, mergeSettings } from "./merge.ts";
-import { ConfigRefusal, parseSource } from "./source.ts";
+import { SettingsReader } from "./reader.ts";
+import { ConfigRefusal, joinRefusals, parseSource } from "./source.ts";
 import type { ConfigSource } from "./source.ts";
 import { keyByPath } from "./table.ts";
 import type { EffectiveConfig } from "./types.ts";
@@ -58,7 +61,10 @@ function unserved(layers: readonly Settings[]): string[] {
   return [...paths].filter((path) => keyByPath.get(path)!.usedBy.length === 0).sort();
 }
 
-/** The service and check definitions of one text (`services register FILE`). */
-export function parseDefinitions(source: ConfigSource): Settings {
-  return parseSource(source, []);
+/** The services of one text (`services register FILE`). Throws ConfigRefusal. */
+export function parseServices(source: ConfigSource): ServiceDefinition[] {
+  const read = new SettingsReader(parseSource(source, []), []);
+  const services = buildServices(read);
+  if (read.errors.length > 0) throw new ConfigRefusal(joinRefusals(read.errors));
+  return services;
 }

@@ -15,8 +15,9 @@ import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
-import { loadConfig } from "./assemble.ts";
+import { loadConfig, parseServices } from "./assemble.ts";
 import type { LoadedConfig } from "./assemble.ts";
+import type { ServiceDefinition } from "./definitions.ts";
 import { seal } from "./effective.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { settleNodeId } from "./identity.ts";
@@ -97,6 +98,12 @@ export function loadFiles(flags: AgentFlags, host: HostFacts): LoadedConfig {
   }
   const loaded = loadConfig({ ...flags, files, flags, host });
   return { ...loaded, warnings: [...warnings, ...loaded.warnings] };
+}
+
+/** The service definitions of files, apart from any agent's configuration. Throws ConfigRefusal. */
+export function readServiceFiles(flags: AgentFlags): ServiceDefinition[] {
+  return flags.paths.flatMap((path) => readPath(path, flags.format, []))
+    .flatMap((source) => parseServices(source));
 }
 
 /** Writes the file that daemons start from, and makes the run directory. */
