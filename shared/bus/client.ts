@@ -4,75 +4,47 @@
 import type { ContextInput, Hello } from "#proto/messages.js";
 import { CuriaError } from "../errors.ts";
 import { Connection, type ConnectionOwner, type ConnectionSettings } from "./connection.ts";
-import { deadlineOf, outgoingContext, unaryTimeoutMs } from "./context.ts";
 import { newCounts, silentLog } from "./counts.ts";
 import { Deadlines } from "./deadline.ts";
 import { Dialer } from "./dialer.ts";
 import type { Frame } from "./frame.ts";
 import { type CallOwner, OutgoingCall, StreamCall, UnaryCall, UploadCall } from "./outgoing.ts";
+import { type BusClientOptions, frameMaxDefault, queuedMaxDefault } from "./options.ts";
+import { PendingCalls } from "./pending.ts";
 import { processSequencer, type Sequencer } from "./resend.ts";
-import { plainTransport, type Transport } from "./transport.ts";
-import type {
-  Address,
-  BusCounts,
-  BusLog,
-  CallerClass,
-  CallOptions,
-  Client,
-  Identity,
-  Method,
-  Service,
-} from "./types.ts";
+import { plainTransport } from "./transport.ts";
+import { makeClient, type RawCaller } from "./typed-client.ts";
+import type { BusCounts, BusLog, CallerClass, Client, Method, Service } from "./types.ts";
 
-export interface BusClientOptions {
-  /** Tried in order; the client returns to an earlier one as soon as that answers again. */
-  addresses: Address[];
-  /** The daemon expected there, for messages and logs. */
-  daemon: string;
-  identity: Identity;
-  log?: BusLog;
-  counts?: BusCounts;
-  transport?: Transport;
-  sequencer?: Sequencer;
-  frameMax?: number;
-  /** Bytes that may wait for the socket before calls fail with `overloaded`. */
-  queuedMax?: number;
-  /** Calls that may wait for a connection. */
-  waitingMax?: number;
-  backoffMs?: { first: number; most: number };
-  pingIntervalMs?: number;
-  /** False: a broken connection fails every call on it; the owner decides what to send again. */
-  resends?: boolean;
-}
+export type { BusClientOptions } from "./options.ts";
 
 const streamConnectMs = 10_000;
 
-export class BusClient implements ConnectionOwner, CallOwner {
+export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   readonly daemon: string;
   readonly counts: BusCounts;
   onConnected: (() => void) | undefined;
   onDisconnected: (() => void) | undefined;
+  /** Every address was tried in vain. */
+  onUnreachable: (() => void) | undefined;
   readonly #log: BusLog;
   readonly #dialer: Dialer;
-  readonly #resends: boolean;
+  readonly #waits: boolean;
   readonly #queuedMax: number;
   readonly #waitingMax: number;
   readonly #deadlines: Deadlines;
   readonly #clients = new Map<Service, unknown>();
   #sequencer: Sequencer | undefined;
   #current: Connection | undefined;
-  /** Calls by connection: after a return to an earlier address the old one lives until it is idle. */
-  readonly #calls = new Map<Connection, Map<number, OutgoingCall>>();
-  readonly #waiting = new Set<OutgoingCall>();
-  #lastCall = 0;
+  readonly #pending = new PendingCalls();
   #isClosed = false;
 
   constructor(options: BusClientOptions) {
     this.daemon = options.daemon;
     this.counts = options.counts ?? newCounts();
     this.#log = options.log ?? silentLog;
-    this.#resends = options.resends ?? true;
-    this.#queuedMax = options.queuedMax ?? 64 * 1024 * 1024;
+    this.#waits = options.waits ?? true;
+    this.#queuedMax = options.queuedMax ?? queuedMaxDefault;
     this.#waitingMax = options.waitingMax ?? 20_000;
     this.#sequencer = options.sequencer;
     this.#deadlines = new Deadlines((nowMs) => this.#expire(nowMs));
@@ -81,7 +53,7 @@ export class BusClient implements ConnectionOwner, CallOwner {
       purpose: "bus",
       log: this.#log,
       counts: this.counts,
-      frameMax: options.frameMax ?? 16 * 1024 * 1024,
+      frameMax: options.frameMax ?? frameMaxDefault,
       pingIntervalMs: options.pingIntervalMs ??
         (options.addresses.some((address) => "host" in address) ? 5_000 : 0),
     };
@@ -91,7 +63,8 @@ export class BusClient implements ConnectionOwner, CallOwner {
       backoffMs: options.backoffMs,
       open: (wire) => new Connection(wire, this, settings),
       connected: (connection) => this.#use(connection),
-      isNeeded: () => this.#waiting.size > 0 || this.#current !== undefined,
+      failed: () => this.#failWaiting(),
+      isNeeded: () => this.#pending.waiting.size > 0,
     });
   }
 
@@ -101,20 +74,16 @@ export class BusClient implements ConnectionOwner, CallOwner {
 
   /** Calls made and not answered. */
   get outstanding(): number {
-    let count = this.#waiting.size;
-    for (const calls of this.#calls.values()) count += calls.size;
-    return count;
+    return this.#pending.count;
   }
 
   /** Typed methods of a service that the daemon serves. */
   of<S extends Service>(service: S): Client<S> {
     const known = this.#clients.get(service);
     if (known !== undefined) return known as Client<S>;
-    const client = Object.fromEntries(
-      Object.entries(service.methods).map(([key, method]) => [key, this.#methodOf(method)]),
-    );
+    const client = makeClient(service, this);
     this.#clients.set(service, client);
-    return client as Client<S>;
+    return client;
   }
 
   /** Opens the connection before the first call needs it. */
@@ -127,9 +96,9 @@ export class BusClient implements ConnectionOwner, CallOwner {
     this.#dialer.close();
     this.#deadlines.stop();
     const error = new CuriaError("unavailable", `The connection to ${this.daemon} was closed`);
-    for (const call of [...this.#waiting]) call.fail(error);
-    for (const [connection, calls] of [...this.#calls]) {
-      for (const call of [...calls.values()]) call.fail(error);
+    for (const call of this.#pending.takeWaiting()) call.fail(error);
+    for (const connection of this.#pending.connections) {
+      for (const call of this.#pending.take(connection)) call.fail(error);
       connection.close();
     }
   }
@@ -185,43 +154,12 @@ export class BusClient implements ConnectionOwner, CallOwner {
     return call;
   }
 
-  #methodOf(method: Method): unknown {
-    switch (method.kind) {
-      case "unary":
-        return (message: unknown, options?: CallOptions) =>
-          this.unary(
-            method,
-            message,
-            outgoingContext(options),
-            deadlineOf(options, unaryTimeoutMs, performance.now()),
-            options?.signal,
-          );
-      case "server-stream":
-        return (message: unknown, options?: CallOptions) =>
-          this.serverStream(
-            method,
-            message,
-            outgoingContext(options),
-            deadlineOf(options, 0, performance.now()),
-            options?.signal,
-          ).reader;
-      case "client-stream":
-        return (options?: CallOptions) =>
-          this.clientStream(
-            method,
-            outgoingContext(options),
-            deadlineOf(options, 0, performance.now()),
-            options?.signal,
-          ).stream;
-    }
-  }
-
   #start(call: OutgoingCall, signal: AbortSignal | undefined): void {
     this.counts.calls++;
     if (this.#isClosed) {
       return call.fail(new CuriaError("unavailable", `The client of ${this.daemon} is closed`));
     }
-    if (signal !== undefined && !this.#follow(call, signal)) return;
+    if (signal !== undefined && !call.follow(signal)) return;
     if (call.method.resend === "sequenced" && !call.context.client) {
       this.#sequencer ??= processSequencer();
       call.sequence = this.#sequencer.assign(call.context);
@@ -232,25 +170,14 @@ export class BusClient implements ConnectionOwner, CallOwner {
     if (call.deadlineMs !== Infinity) this.#deadlines.watch(call.deadlineMs, performance.now());
   }
 
-  #follow(call: OutgoingCall, signal: AbortSignal): boolean {
-    const abort = () => call.abandon(new CuriaError("cancelled", "The caller gave up"));
-    if (signal.aborted) {
-      abort();
-      return false;
-    }
-    signal.addEventListener("abort", abort, { once: true });
-    call.removeAbort = () => signal.removeEventListener("abort", abort);
-    return true;
-  }
-
   #wait(call: OutgoingCall): void {
-    if (this.#waiting.size >= this.#waitingMax) {
+    if (this.#pending.waiting.size >= this.#waitingMax) {
       this.counts.overloads++;
       return call.fail(
         new CuriaError("overloaded", `Too many calls wait for a connection to ${this.daemon}`),
       );
     }
-    this.#waiting.add(call);
+    this.#pending.waiting.add(call);
     // A stream without a deadline must not wait for ever for a daemon that is not there.
     if (call.deadlineMs === Infinity) this.#giveUpLater(call);
     this.#dialer.dial();
@@ -258,7 +185,7 @@ export class BusClient implements ConnectionOwner, CallOwner {
 
   #giveUpLater(call: OutgoingCall): void {
     const timer = setTimeout(() => {
-      if (this.#waiting.has(call)) call.fail(this.#unreachable());
+      if (this.#pending.waiting.has(call)) call.fail(this.#unreachable());
     }, streamConnectMs);
     timer.unref();
   }
@@ -277,12 +204,10 @@ export class BusClient implements ConnectionOwner, CallOwner {
         new CuriaError("overloaded", `${this.daemon} does not keep up with its calls`),
       );
     }
-    const calls = this.#calls.get(connection)!;
-    do this.#lastCall = this.#lastCall >= 0xffff_ffff ? 1 : this.#lastCall + 1; while (
-      calls.has(this.#lastCall)
-    );
+    const calls = this.#pending.on(connection);
+    const id = this.#pending.nextId(calls);
     try {
-      call.send(connection, this.#lastCall);
+      call.send(connection, id);
     } catch (error) {
       call.id = 0;
       const reason = error instanceof Error ? error.message : String(error);
@@ -292,39 +217,31 @@ export class BusClient implements ConnectionOwner, CallOwner {
           : new CuriaError("invalid-argument", `${call.method.name}: ${reason}`),
       );
     }
-    calls.set(this.#lastCall, call);
+    calls.set(id, call);
   }
 
   #expire(nowMs: number): number {
-    let nextMs = Infinity;
-    const look = (call: OutgoingCall) => {
-      if (call.deadlineMs > nowMs) {
-        if (call.deadlineMs < nextMs) nextMs = call.deadlineMs;
-      } else if (!call.wasSent) call.fail(this.#unreachable());
-      else {
-        call.abandon(
-          new CuriaError(
-            "deadline-exceeded",
-            `${call.method.name} took longer than its caller waits`,
-          ),
-        );
-      }
-    };
-    for (const call of this.#waiting) look(call);
-    for (const calls of this.#calls.values()) for (const call of calls.values()) look(call);
-    return nextMs;
+    return this.#pending.expire(nowMs, (call) => {
+      if (!call.wasSent) return call.fail(this.#unreachable());
+      const text = `${call.method.name} took longer than its caller waits`;
+      call.abandon(new CuriaError("deadline-exceeded", text));
+    });
+  }
+
+  /** No address answered. */
+  #failWaiting(): void {
+    this.onUnreachable?.();
+    if (this.#waits) return;
+    const error = this.#unreachable();
+    for (const call of this.#pending.takeWaiting()) call.fail(error);
   }
 
   // ---- what calls tell
 
   done(call: OutgoingCall): void {
-    this.#waiting.delete(call);
     if (call.sequence !== 0) this.#sequencer!.finish(call.sequence);
     const { connection } = call;
-    if (connection === undefined) return;
-    const calls = this.#calls.get(connection);
-    if (calls?.get(call.id) === call) calls.delete(call.id);
-    if (calls?.size === 0 && connection !== this.#current) connection.close();
+    if (this.#pending.remove(call) && connection !== this.#current) connection!.close();
   }
 
   badPayload(): void {
@@ -339,23 +256,19 @@ export class BusClient implements ConnectionOwner, CallOwner {
 
   frame(connection: Connection, frame: Frame): void {
     // An answer that crossed our cancel on the way is not an error.
-    this.#calls.get(connection)?.get(frame.call)?.receive(frame);
+    this.#pending.find(connection, frame.call)?.receive(frame);
   }
 
   closed(connection: Connection, refusal: CuriaError | undefined): void {
-    const calls = this.#calls.get(connection);
-    this.#calls.delete(connection);
+    const calls = this.#pending.take(connection);
     if (connection === this.#current) {
       this.#current = undefined;
       this.onDisconnected?.();
     }
-    this.#dialer.lost(connection, refusal);
     const error = refusal ??
       new CuriaError("unavailable", `The connection to ${this.daemon} broke`);
-    for (const call of calls?.values() ?? []) {
-      call.id = 0;
-      call.connection = undefined;
-      const mayResend = this.#resends && refusal === undefined && call.method.kind === "unary" &&
+    for (const call of calls) {
+      const mayResend = this.#waits && refusal === undefined && call.method.kind === "unary" &&
         call.method.resend !== "never";
       if (!mayResend || this.#isClosed) call.fail(error);
       else {
@@ -363,28 +276,31 @@ export class BusClient implements ConnectionOwner, CallOwner {
         this.#wait(call);
       }
     }
-    if (refusal !== undefined) { for (const call of [...this.#waiting]) call.fail(refusal); }
+    if (refusal !== undefined) {
+      for (const call of this.#pending.takeWaiting()) {
+        call.fail(refusal);
+      }
+    }
+    this.#dialer.lost(connection, refusal);
   }
 
   #use(connection: Connection): void {
     const previous = this.#current;
     this.#current = connection;
-    this.#calls.set(connection, new Map());
+    this.#pending.on(connection);
     this.counts.reconnects++;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const call of waiting) this.#send(call, connection);
+    for (const call of this.#pending.takeWaiting()) this.#send(call, connection);
     if (previous !== undefined) this.#leave(previous);
     this.onConnected?.();
   }
 
   /** Back at an earlier address: answers still come on the old connection, streams open anew. */
   #leave(previous: Connection): void {
-    const calls = this.#calls.get(previous);
+    const calls = this.#pending.on(previous);
     const error = new CuriaError("unavailable", `${this.daemon} is back: streams move to it`);
-    for (const call of [...calls?.values() ?? []]) {
+    for (const call of [...calls.values()]) {
       if (call.method.kind !== "unary") call.abandon(error);
     }
-    if (calls?.size === 0) previous.close();
+    if (calls.size === 0) previous.close();
   }
 }

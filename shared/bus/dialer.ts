@@ -12,6 +12,8 @@ export interface DialerOptions {
   backoffMs: { first: number; most: number } | undefined;
   open(wire: Wire): Connection;
   connected(connection: Connection): void;
+  /** No address answered; the next attempt is set. */
+  failed(): void;
   /** Whether a lost connection is to be made again at once. */
   isNeeded(): boolean;
 }
@@ -42,9 +44,11 @@ export class Dialer {
   /** Starts to connect unless it is being done or waited for. */
   dial(): void {
     if (this.#isDialing || this.#isClosed || this.#timer !== undefined) return;
-    this.#attempt(this.#options.addresses.length).then(
-      (isConnected) => isConnected || this.#isClosed ? undefined : this.#tryLater(),
-    );
+    this.#attempt(this.#options.addresses.length).then((isConnected) => {
+      if (isConnected || this.#isClosed) return;
+      this.#tryLater();
+      this.#options.failed();
+    });
   }
 
   lost(connection: Connection, refusal: CuriaError | undefined): void {

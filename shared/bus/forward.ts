@@ -14,13 +14,8 @@ export type Route = (
   call: Call,
 ) => BusClient | Promise<BusClient> | undefined;
 
-interface Answers {
-  /** Asks for a way anew, after the one taken broke. */
-  again(): ReturnType<Route>;
-  answer(bytes: Uint8Array): void;
-  fail(error: unknown): void;
-  writer(): StreamWriter;
-}
+/** Asks for a way anew, after the one taken broke. */
+type Again = () => ReturnType<Route>;
 
 const rawCodec: Codec<Uint8Array, Uint8Array> = {
   create: (bytes) => bytes ?? new Uint8Array(0),
@@ -55,19 +50,20 @@ export function forwardCall(
   call: IncomingCall,
   route: NonNullable<ReturnType<Route>>,
   payload: Uint8Array,
-  answers: Answers,
+  again: Again,
 ): void {
   const pass = (client: BusClient) => {
     if (call.isOver) return;
     try {
-      if (call.method.kind === "server-stream") passStream(call, client, payload, answers.writer());
-      else if (call.method.kind === "client-stream") passUpload(call, client, answers);
-      else passUnary(call, client, new EncodedMessage(payload), answers, retryFirstMs);
+      if (call.method.kind === "server-stream") {
+        passStream(call, client, payload, call.openWriter());
+      } else if (call.method.kind === "client-stream") passUpload(call, client);
+      else passUnary(call, client, new EncodedMessage(payload), again, retryFirstMs);
     } catch (error) {
-      answers.fail(error);
+      call.fail(error);
     }
   };
-  if (route instanceof Promise) route.then(pass).catch((error) => answers.fail(error));
+  if (route instanceof Promise) route.then(pass).catch((error) => call.fail(error));
   else pass(route);
 }
 
@@ -75,7 +71,7 @@ function passUnary(
   call: IncomingCall,
   client: BusClient,
   message: EncodedMessage,
-  answers: Answers,
+  again: Again,
   delayMs: number,
 ): void {
   const context = passedOn(call.context, call.caller);
@@ -84,10 +80,10 @@ function passUnary(
     message,
     context,
     call.deadlineMs,
-    (bytes) => answers.answer(bytes as Uint8Array),
+    (bytes) => call.answer(new EncodedMessage(bytes as Uint8Array)),
     (error) => {
-      if (!mayRetry(call, error, delayMs)) answers.fail(error);
-      else setTimeout(() => passAgain(call, message, answers, delayMs), delayMs);
+      if (!mayRetry(call, error, delayMs)) call.fail(error);
+      else setTimeout(() => passAgain(call, message, again, delayMs), delayMs);
     },
   );
   call.onCancel(() => pending.abandon(new CuriaError("cancelled", "The caller gave up")));
@@ -96,16 +92,16 @@ function passUnary(
 async function passAgain(
   call: IncomingCall,
   message: EncodedMessage,
-  answers: Answers,
+  again: Again,
   delayMs: number,
 ): Promise<void> {
   if (call.isOver) return;
   try {
-    const client = await answers.again();
+    const client = await again();
     if (client === undefined) throw new CuriaError("unavailable", "The way to the callee is gone");
-    passUnary(call, client, message, answers, Math.min(delayMs * 2, retryMostMs));
+    passUnary(call, client, message, again, Math.min(delayMs * 2, retryMostMs));
   } catch (error) {
-    answers.fail(error);
+    call.fail(error);
   }
 }
 
@@ -121,7 +117,6 @@ function passStream(
   payload: Uint8Array,
   writer: StreamWriter,
 ): void {
-  call.writer = writer;
   const { reader } = client.serverStream(
     call.method,
     new EncodedMessage(payload),
@@ -137,7 +132,7 @@ function passStream(
   writer.onClose(() => reader.cancel());
 }
 
-function passUpload(call: IncomingCall, client: BusClient, answers: Answers): void {
+function passUpload(call: IncomingCall, client: BusClient): void {
   const { stream } = client.clientStream(
     call.method,
     passedOn(call.context, call.caller),
@@ -151,7 +146,7 @@ function passUpload(call: IncomingCall, client: BusClient, answers: Answers): vo
   reader.onEnd = () => stream.end();
   reader.onError = () => stream.cancel();
   stream.answer.then(
-    (bytes) => answers.answer(bytes as Uint8Array),
-    (error) => answers.fail(error),
+    (bytes) => call.answer(new EncodedMessage(bytes as Uint8Array)),
+    (error) => call.fail(error),
   );
 }

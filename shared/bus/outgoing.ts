@@ -17,11 +17,6 @@ export interface CallOwner {
   badPayload(): void;
 }
 
-/** An error of this end's own making tells whether the callee may have seen the call. */
-export class UnansweredError extends CuriaError {
-  wasSent = false;
-}
-
 export abstract class OutgoingCall {
   readonly method: Method;
   readonly context: ContextInput;
@@ -33,7 +28,7 @@ export abstract class OutgoingCall {
   wasSent = false;
   /** Sequence number to be given back at the end; 0: none. */
   sequence = 0;
-  removeAbort: (() => void) | undefined;
+  #removeAbort: (() => void) | undefined;
   protected isOver = false;
 
   constructor(method: Method, context: ContextInput, deadlineMs: number, owner: CallOwner) {
@@ -57,6 +52,18 @@ export abstract class OutgoingCall {
     const { method } = this;
     connection.outbox.request(id, method.name, this.context, method.request, this.request());
     this.wasSent = true;
+  }
+
+  /** Gives up when the signal says so; false when it did already. */
+  follow(signal: AbortSignal): boolean {
+    const abort = () => this.abandon(new CuriaError("cancelled", "The caller gave up"));
+    if (signal.aborted) {
+      abort();
+      return false;
+    }
+    signal.addEventListener("abort", abort, { once: true });
+    this.#removeAbort = () => signal.removeEventListener("abort", abort);
+    return true;
   }
 
   receive(frame: Frame): void {
@@ -91,7 +98,7 @@ export abstract class OutgoingCall {
 
   protected finish(): void {
     this.isOver = true;
-    this.removeAbort?.();
+    this.#removeAbort?.();
     this.owner.done(this);
   }
 

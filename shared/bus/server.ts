@@ -2,51 +2,34 @@
 // on to another daemon.
 
 import type { Hello } from "#proto/messages.js";
-import { CuriaError, toCuriaError } from "../errors.ts";
+import { CuriaError } from "../errors.ts";
 import { Connection, type ConnectionOwner, type ConnectionSettings } from "./connection.ts";
 import { lessTrusted, readContext } from "./context.ts";
 import { newCounts, silentLog } from "./counts.ts";
 import { Deadlines } from "./deadline.ts";
 import { forwardCall, rawMethod, type Route } from "./forward.ts";
 import { body, type Frame, RequestParts } from "./frame.ts";
-import { IncomingCall } from "./incoming.ts";
+import { type CallHost, type Calls, IncomingCall } from "./incoming.ts";
 import { decodeRange } from "./outgoing.ts";
+import { type BusServerOptions, frameMaxDefault, queuedMaxDefault } from "./options.ts";
 import { knownMethod } from "./registry.ts";
 import { listenUnix } from "./socket-file.ts";
-import { StreamReader, StreamWriter } from "./stream.ts";
-import { type Listener, plainTransport, type Transport } from "./transport.ts";
+import { type Listener, plainTransport } from "./transport.ts";
 import {
   type Address,
   type BusCounts,
   type BusLog,
   type Call,
   type CallerClass,
-  EncodedMessage,
   type Handlers,
-  type Identity,
   type Method,
   type Service,
 } from "./types.ts";
 
-export interface BusServerOptions {
-  identity: Identity;
-  log?: BusLog;
-  counts?: BusCounts;
-  transport?: Transport;
-  frameMax?: number;
-  /** Bytes that may wait for one slow caller before its new calls fail with `overloaded`. */
-  queuedMax?: number;
-  /** Unanswered calls of one connection. */
-  callsMax?: number;
-  pingIntervalMs?: number;
-}
+export type { BusServerOptions } from "./options.ts";
 
 // deno-lint-ignore no-explicit-any
 type AnyHandler = (...parts: any[]) => unknown;
-type Calls = Map<number, IncomingCall>;
-
-/** A longer answer goes out in pieces of this size, so that no frame is ever too large for it. */
-const pieceBytes = 1024 * 1024;
 const defaultCallsMax = 65_536;
 
 export class BusServer implements ConnectionOwner {
@@ -65,6 +48,7 @@ export class BusServer implements ConnectionOwner {
   readonly #listeners: Listener[] = [];
   readonly #parts = new RequestParts();
   readonly #deadlines = new Deadlines((nowMs) => this.#expire(nowMs));
+  readonly #host: CallHost;
   readonly #queuedMax: number;
   readonly #callsMax: number;
 
@@ -72,7 +56,8 @@ export class BusServer implements ConnectionOwner {
     this.#options = options;
     this.counts = options.counts ?? newCounts();
     this.#log = options.log ?? silentLog;
-    this.#queuedMax = options.queuedMax ?? 64 * 1024 * 1024;
+    this.#host = { counts: this.counts, log: this.#log };
+    this.#queuedMax = options.queuedMax ?? queuedMaxDefault;
     this.#callsMax = options.callsMax ?? defaultCallsMax;
   }
 
@@ -94,7 +79,7 @@ export class BusServer implements ConnectionOwner {
       purpose: "bus",
       log: this.#log,
       counts: this.counts,
-      frameMax: this.#options.frameMax ?? 16 * 1024 * 1024,
+      frameMax: this.#options.frameMax ?? frameMaxDefault,
       pingIntervalMs: this.#options.pingIntervalMs ?? (isLocal ? 0 : 5_000),
     };
     const open = () =>
@@ -120,7 +105,7 @@ export class BusServer implements ConnectionOwner {
     const endMs = performance.now() + graceMs;
     for (const calls of this.#connections.values()) {
       for (const call of calls.values()) {
-        if (call.method.kind !== "unary") this.#fail(call, leaving);
+        if (call.method.kind !== "unary") call.fail(leaving);
       }
     }
     const isBusy = () => [...this.#connections.values()].some((calls) => calls.size > 0);
@@ -146,7 +131,7 @@ export class BusServer implements ConnectionOwner {
   closed(connection: Connection): void {
     const calls = this.#connections.get(connection);
     this.#connections.delete(connection);
-    for (const call of calls?.values() ?? []) this.#cancel(call);
+    for (const call of calls?.values() ?? []) call.cancel();
   }
 
   frame(connection: Connection, frame: Frame): void {
@@ -156,7 +141,7 @@ export class BusServer implements ConnectionOwner {
     if (call === undefined) return;
     switch (frame.body) {
       case body.cancel:
-        return this.#cancel(call);
+        return call.cancel();
       case body.credit:
         return call.writer?.grant(frame.value);
       case body.item:
@@ -188,15 +173,15 @@ export class BusServer implements ConnectionOwner {
     try {
       const context = readContext(buffer, parts.contextStart, parts.contextEnd);
       const caller = lessTrusted(connection.caller, context.caller);
-      const call = new IncomingCall(id, method, context, caller, connection);
+      const call = new IncomingCall(id, method, context, caller, connection, calls, this.#host);
       const route = this.route?.(method, call);
       if (route !== undefined) {
-        this.#forward(calls, call, route, buffer.subarray(parts.payloadStart, parts.payloadEnd));
+        this.#forward(call, route, buffer.subarray(parts.payloadStart, parts.payloadEnd));
       } else if (handler === undefined) {
         const { daemon } = this.#options.identity;
         this.#refuse(connection, id, "unimplemented", `${daemon} does not serve ${method.name}`);
       } else if (this.#isAllowed(call)) {
-        this.#dispatch(calls, call, handler, buffer, parts.payloadStart, parts.payloadEnd);
+        this.#dispatch(call, handler, buffer, parts.payloadStart, parts.payloadEnd);
       }
     } catch (error) {
       // Context or payload: the frame was whole, so the connection is sound.
@@ -211,14 +196,11 @@ export class BusServer implements ConnectionOwner {
     const error = method.callers.includes(caller)
       ? this.authorise?.(method, call)
       : new CuriaError("permission-denied", `${method.name} is not open to a ${caller} caller`);
-    if (error === undefined) return true;
-    this.counts.failures++;
-    call.connection.outbox.failure(call.id, error.code, error.message);
-    return false;
+    if (error !== undefined) call.fail(error);
+    return error === undefined;
   }
 
   #dispatch(
-    calls: Calls,
     call: IncomingCall,
     handler: AnyHandler,
     buffer: Uint8Array,
@@ -227,110 +209,39 @@ export class BusServer implements ConnectionOwner {
   ): void {
     const { method } = call;
     if (method.kind === "client-stream") {
-      call.reader = this.#reader(call);
-      calls.set(call.id, call);
-      return this.#run(calls, call, () => handler(call.reader, call));
+      const reader = call.openReader();
+      return this.#runStream(call, () => handler(reader, call));
     }
     const request = decodeRange(method.request, buffer, start, end);
     if (method.kind === "server-stream") {
-      const writer = call.writer = this.#writer(calls, call);
-      calls.set(call.id, call);
-      return this.#run(calls, call, () => handler(request, call, writer));
+      const writer = call.openWriter();
+      return this.#runStream(call, () => handler(request, call, writer));
     }
     let answer: unknown;
     try {
       answer = handler(request, call);
     } catch (error) {
-      return this.#fail(call, error);
+      return call.fail(error);
     }
     if (answer instanceof Promise) {
-      calls.set(call.id, call);
+      call.keep();
       this.#watchDeadline(call);
-      this.#await(call, answer);
-    } else this.#answer(call, answer);
+      answer.then((message) => call.answer(message), (error) => call.fail(error));
+    } else call.answer(answer);
   }
 
-  #run(calls: Calls, call: IncomingCall, handle: () => unknown): void {
+  #runStream(call: IncomingCall, handle: () => unknown): void {
+    call.keep();
     this.#watchDeadline(call);
-    let answer: unknown;
+    const isUpload = call.method.kind === "client-stream";
+    const answered = (message: unknown) => isUpload && call.answer(message);
     try {
-      answer = handle();
+      const answer = handle();
+      if (answer instanceof Promise) answer.then(answered, (error) => call.fail(error));
+      else answered(answer);
     } catch (error) {
-      return this.#fail(call, error);
+      call.fail(error);
     }
-    if (answer instanceof Promise) this.#await(call, answer);
-    else if (call.method.kind === "client-stream") this.#answer(call, answer);
-    else if (call.isOver) calls.delete(call.id);
-  }
-
-  #await(call: IncomingCall, answer: Promise<unknown>): void {
-    answer.then(
-      (message) => {
-        if (call.method.kind !== "server-stream") this.#answer(call, message);
-      },
-      (error) => this.#fail(call, error),
-    );
-  }
-
-  #reader(call: IncomingCall): StreamReader {
-    const { outbox } = call.connection;
-    return new StreamReader((bytes) => {
-      if (!call.isOver) outbox.number(call.id, body.credit, bytes);
-    }, () => {});
-  }
-
-  #writer(calls: Calls, call: IncomingCall): StreamWriter {
-    const writer = new StreamWriter(call.method.response, () => {
-      call.isOver = true;
-      calls.delete(call.id);
-    });
-    writer.attach(call.connection, call.id);
-    return writer;
-  }
-
-  #answer(call: IncomingCall, message: unknown): void {
-    if (call.isOver) return;
-    call.isOver = true;
-    const { connection, method } = call;
-    this.#connections.get(connection)?.delete(call.id);
-    if (connection.isClosed) return;
-    try {
-      if (message instanceof EncodedMessage && message.bytes.length > pieceBytes) {
-        this.#answerInPieces(call, message.bytes);
-      } else connection.outbox.message(call.id, body.response, method.response, message);
-    } catch (error) {
-      // Too large for a frame, or a bug: what the handler returned does not encode.
-      call.isOver = false;
-      const bytes = error instanceof CuriaError && !(message instanceof EncodedMessage)
-        ? method.response.encode(message).finish()
-        : undefined;
-      if (bytes === undefined) return this.#fail(call, error);
-      call.isOver = true;
-      this.#answerInPieces(call, bytes);
-    }
-  }
-
-  #answerInPieces(call: IncomingCall, bytes: Uint8Array): void {
-    const { outbox } = call.connection;
-    let at = 0;
-    for (; bytes.length - at > pieceBytes; at += pieceBytes) {
-      outbox.bytes(call.id, body.item, bytes.subarray(at, at + pieceBytes));
-    }
-    outbox.bytes(call.id, body.response, bytes.subarray(at));
-  }
-
-  #fail(call: IncomingCall, thrown: unknown): void {
-    if (call.isOver) return;
-    const error = toCuriaError(thrown);
-    this.counts.failures++;
-    if (error.code === "internal") {
-      this.#log.warn({ err: thrown, method: call.method.name }, "bus call failed");
-    }
-    const { writer, connection } = call;
-    if (writer !== undefined) return writer.fail(error);
-    call.isOver = true;
-    this.#connections.get(connection)?.delete(call.id);
-    if (!connection.isClosed) connection.outbox.failure(call.id, error.code, error.message);
   }
 
   #receiveItem(call: IncomingCall, frame: Frame): void {
@@ -343,23 +254,19 @@ export class BusServer implements ConnectionOwner {
       this.counts.badPayloads++;
       const reason = error instanceof Error ? error.message : String(error);
       const refusal = new CuriaError("invalid-argument", `${call.method.name}: ${reason}`);
-      this.#fail(call, refusal);
+      call.fail(refusal);
       reader.finish(refusal);
     }
   }
 
-  #forward(calls: Calls, call: IncomingCall, route: ReturnType<Route>, payload: Uint8Array): void {
+  #forward(call: IncomingCall, route: ReturnType<Route>, payload: Uint8Array): void {
     this.counts.forwarded++;
-    call.method = rawMethod(call.method);
-    if (call.method.kind === "client-stream") call.reader = this.#reader(call);
-    calls.set(call.id, call);
+    const { method } = call;
+    call.method = rawMethod(method);
+    if (method.kind === "client-stream") call.openReader();
+    call.keep();
     this.#watchDeadline(call);
-    forwardCall(call, route!, payload, {
-      again: () => this.route?.(call.method, call),
-      answer: (bytes) => this.#answer(call, new EncodedMessage(bytes)),
-      fail: (error) => this.#fail(call, error),
-      writer: () => this.#writer(calls, call),
-    });
+    forwardCall(call, route!, payload, () => this.route?.(method, call));
   }
 
   #refuse(
@@ -384,17 +291,10 @@ export class BusServer implements ConnectionOwner {
     for (const calls of this.#connections.values()) {
       for (const call of calls.values()) {
         // The caller has its own clock for the answer `deadline-exceeded`.
-        if (call.deadlineMs <= nowMs) this.#cancel(call);
+        if (call.deadlineMs <= nowMs) call.cancel();
         else if (call.deadlineMs < nextMs) nextMs = call.deadlineMs;
       }
     }
     return nextMs;
-  }
-
-  #cancel(call: IncomingCall): void {
-    this.#connections.get(call.connection)?.delete(call.id);
-    call.cancel();
-    call.writer?.close();
-    call.reader?.finish(new CuriaError("cancelled", "The caller gave up"));
   }
 }

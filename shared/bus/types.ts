@@ -79,6 +79,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Called once when `isCancelled` becomes true; at once when it already is. */
   onCancel(listener: () => void): void;
+  /** Ends it with an error from outside its handler. */
+  fail(error: unknown): void;
 }
 
 /** The other end of a connection. */
