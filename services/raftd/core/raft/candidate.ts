@@ -7,9 +7,13 @@ import type { PreVoteAnswer, ServerId, VoteAnswer } from "./messages.ts";
 import { countVotes } from "./quorum.ts";
 import { type RaftState, resetElectionTimer, send, setTerm } from "./state.ts";
 
-/** Only a voter with an undamaged log stands, and not while its state is being replaced. */
+/** Only a voter with an undamaged log stands, and not while its state is being replaced. One that
+ *  an uncommitted change takes the vote from still stands: it may be the only one with the longest
+ *  log, and then nobody else could finish that change (dissertation 4.2.2). */
 export function mayStand(s: RaftState): boolean {
-  if (!s.members.isVoter(s.id) || s.incoming?.isInstalling || s.isHalted) return false;
+  const isVoter = s.members.isVoter(s.id) ||
+    s.members.committed(s.commitIndex).servers.some((c) => c.id === s.id && c.suffrage === "voter");
+  if (!isVoter || s.incoming?.isInstalling || s.isHalted) return false;
   const promised = s.promised;
   return !promised || s.log.lastTerm > promised.term ||
     (s.log.lastTerm === promised.term && s.log.lastIndex >= promised.index);

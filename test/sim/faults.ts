@@ -1,0 +1,158 @@
+// What goes wrong while clients work. A fault is drawn from the run's mix and thrown at the cluster.
+
+import type { ConfigurationChange } from "../../services/raftd/core/raft/messages.ts";
+import type { Cluster } from "./cluster.ts";
+import type { FaultKind } from "./mix.ts";
+import type { SimServer } from "./server.ts";
+import { count } from "./world.ts";
+
+const SERVERS_MAX = 7;
+
+export function throwFaults(cluster: Cluster, untilMs: number): void {
+  const { faults, faultEveryMs } = cluster.mix;
+  if (faults.length === 0) return;
+  const { queue, random } = cluster;
+  const next = () => {
+    if (queue.nowMs >= untilMs) return;
+    const kind = random.pick(faults);
+    if (throwFault(cluster, kind)) count(cluster.world, `fault ${kind}`);
+    queue.after(random.between(0, 2 * faultEveryMs), next);
+  };
+  queue.after(random.between(0, 2 * faultEveryMs), next);
+}
+
+/** True if there was something to hit. */
+function throwFault(cluster: Cluster, kind: FaultKind): boolean {
+  const { random, queue, network } = cluster;
+  const up = cluster.up();
+  const ids = [...cluster.servers.keys()];
+  if (up.length === 0) return false;
+  const victim = random.chance(0.4) ? cluster.leader() ?? random.pick(up) : random.pick(up);
+  switch (kind) {
+    case "crash":
+    case "power-loss":
+      crash(cluster, victim, kind === "power-loss");
+      return true;
+    case "crash-all":
+      for (const server of up) crash(cluster, server, random.chance(0.5));
+      return true;
+    case "pause":
+      victim.pause(random.pick([60, 150, 400, 2_000]));
+      return true;
+    case "split":
+    case "isolate":
+    case "one-way":
+    case "bridge":
+      partition(cluster, kind, ids, victim.id);
+      queue.after(random.between(100, 5_000), () => network.heal());
+      return true;
+    case "heal":
+      network.heal();
+      return true;
+    case "clock-jump":
+      victim.clock.jump(random.between(-5_000, 5_000));
+      return true;
+    case "disk-stall":
+      victim.stallDisk(random.pick([100, 400, 2_000, 7_000]));
+      return true;
+    case "disk-error":
+      victim.failDisk();
+      restartLater(cluster, victim);
+      return true;
+    case "disk-full":
+      victim.input({ kind: "disk-full-changed", isFull: true });
+      queue.after(random.between(50, 3_000), () => {
+        victim.input({ kind: "disk-full-changed", isFull: false });
+      });
+      return true;
+    case "bit-flip":
+      return flipBit(cluster, victim);
+    case "transfer": {
+      const to = random.chance(0.5) ? random.pick(ids) : undefined;
+      victim.input({ kind: "transfer-requested", id: cluster.nextChange(), to });
+      return true;
+    }
+    case "member-change":
+      return changeMembers(cluster);
+    case "unreachable":
+      victim.input({ kind: "peer-unreachable", peer: random.pick(ids) });
+      return true;
+    default:
+      return kind satisfies never;
+  }
+}
+
+function crash(cluster: Cluster, server: SimServer, isPowerLoss: boolean): void {
+  server.crash(isPowerLoss);
+  restartLater(cluster, server);
+}
+
+function restartLater(cluster: Cluster, server: SimServer): void {
+  const { random, queue } = cluster;
+  queue.after(random.pick([0, 20, 100, 1_000, 5_000]) + random.between(0, 50), () => {
+    if (cluster.servers.get(server.id) === server) server.start();
+  });
+}
+
+function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: string): void {
+  const { random, network } = cluster;
+  network.heal();
+  const others = random.shuffle([...ids]);
+  const half = new Set(others.slice(0, Math.floor(ids.length / 2)));
+  for (const from of ids) {
+    for (const to of ids) {
+      if (from === to) continue;
+      const isCut = kind === "split"
+        ? half.has(from) !== half.has(to)
+        : kind === "isolate"
+        ? from === victim || to === victim
+        : kind === "one-way"
+        ? from === victim && random.chance(0.7)
+        : half.has(from) !== half.has(to) && from !== victim && to !== victim;
+      if (isCut) network.block(from, to);
+    }
+  }
+}
+
+/** A damaged log is found at the next start. One at a time, and never among so few voters that an
+ *  entry nobody else has could keep them from electing for ever. */
+function flipBit(cluster: Cluster, victim: SimServer): boolean {
+  const { random } = cluster;
+  const isOneDamaged = [...cluster.servers.values()].some((s) => s.disk.promised);
+  const voters = victim.status()!.configuration.servers.filter((s) => s.suffrage === "voter");
+  if (isOneDamaged || voters.length < 3) return false;
+  victim.crash(random.chance(0.5));
+  const isHit = victim.disk.damage(random, victim.state.kv.index);
+  restartLater(cluster, victim);
+  return isHit;
+}
+
+function changeMembers(cluster: Cluster): boolean {
+  const { random } = cluster;
+  const leader = cluster.leader();
+  if (!leader || [...cluster.servers.values()].some((s) => s.disk.promised)) return false;
+  const { servers } = leader.status()!.configuration;
+  const voters = servers.filter((s) => s.suffrage === "voter");
+  const nonvoters = servers.filter((s) => s.suffrage === "nonvoter");
+  const outsiders = [...cluster.servers.keys()].filter((id) => !servers.some((s) => s.id === id));
+  const changes: ConfigurationChange[] = [];
+  const address = (id: string) => `${id}:8300`;
+  const newcomer = outsiders.length > 0 ? random.pick(outsiders) : undefined;
+  if (newcomer) {
+    changes.push({ kind: "add-nonvoter", id: newcomer, address: address(newcomer) });
+    changes.push({ kind: "add-voter", id: newcomer, address: address(newcomer) });
+  } else if (servers.length < SERVERS_MAX) {
+    const { id } = cluster.addServer();
+    changes.push({ kind: "add-nonvoter", id, address: address(id) });
+  }
+  for (const { id } of nonvoters) changes.push({ kind: "promote", id });
+  if (voters.length > 1) {
+    changes.push({ kind: "remove", id: random.pick(servers).id });
+    changes.push({ kind: "demote", id: random.pick(voters).id });
+  }
+  if (changes.length === 0) return false;
+  const change = random.pick(changes);
+  cluster.world.trace?.(`asks ${leader.id} to ${change.kind} ${change.id}`);
+  leader.input({ kind: "configuration-change-proposed", id: cluster.nextChange(), change });
+  return true;
+}

@@ -1,0 +1,140 @@
+// Is there an order of the calls on one key that respects real time and explains every answer?
+// Search by Wing and Gong with Lowe's memory of configurations already tried.
+
+import type { Call, Op } from "./history.ts";
+import { ABSENT } from "./kv.ts";
+
+/** Configurations tried before the search gives up. */
+const STATES_MAX = 2_000_000;
+
+export type Verdict = "linearizable" | "not-linearizable" | "too-hard";
+
+/** One end of a call in the list of events. */
+interface Node {
+  readonly call: number;
+  /** The return of this call; undefined on a return itself. */
+  readonly match: Node | undefined;
+  previous: Node | undefined;
+  next: Node | undefined;
+}
+
+export function checkLinearizable(calls: readonly Call[]): Verdict {
+  // A read without an answer tells nothing and changes nothing.
+  const relevant = calls.filter((call) => call.op.kind !== "get" || call.result !== undefined);
+  const head = eventList(relevant);
+  const chosen = new Uint32Array(Math.ceil(relevant.length / 32));
+  const tried = new Set<string>();
+  const stack: { node: Node; value: number }[] = [];
+  let value = ABSENT;
+  let openCount = relevant.filter((call) => call.returnMs < Infinity).length;
+  let node = head.next;
+  while (openCount > 0) {
+    if (node === undefined) return "not-linearizable";
+    if (node.match) {
+      const call = relevant[node.call]!;
+      const after = applied(call.op, call.result, value);
+      if (after !== undefined) {
+        flip(chosen, node.call);
+        const key = `${after} ${chosen.join(",")}`;
+        if (!tried.has(key)) {
+          if (tried.size >= STATES_MAX) return "too-hard";
+          tried.add(key);
+          stack.push({ node, value });
+          value = after;
+          if (call.returnMs < Infinity) openCount--;
+          lift(node);
+          node = head.next;
+          continue;
+        }
+        flip(chosen, node.call);
+      }
+      node = node.next;
+      continue;
+    }
+    // A return is reached whose call was not chosen: go back.
+    const last = stack.pop();
+    if (!last) return "not-linearizable";
+    flip(chosen, last.node.call);
+    value = last.value;
+    if (relevant[last.node.call]!.returnMs < Infinity) openCount++;
+    unlift(last.node);
+    node = last.node.next;
+  }
+  return "linearizable";
+}
+
+/** The value after the call, or undefined if its answer does not fit the value before. */
+function applied(op: Op, result: number | boolean | undefined, value: number): number | undefined {
+  switch (op.kind) {
+    case "get":
+      return result === value ? value : undefined;
+    case "put":
+      return op.value;
+    case "delete": {
+      const had = value !== ABSENT;
+      return result === undefined || result === had ? ABSENT : undefined;
+    }
+    case "cas": {
+      const swaps = value === op.from;
+      if (result !== undefined && result !== swaps) return undefined;
+      return swaps ? op.to : value;
+    }
+    default:
+      return op satisfies never;
+  }
+}
+
+function eventList(calls: readonly Call[]): Node {
+  interface End {
+    readonly atMs: number;
+    readonly isReturn: boolean;
+    readonly call: number;
+  }
+  const ends: End[] = [];
+  calls.forEach((call, index) => {
+    ends.push({ atMs: call.invokeMs, isReturn: false, call: index });
+    ends.push({ atMs: call.returnMs, isReturn: true, call: index });
+  });
+  // At the same moment a call begins before another returns: that only allows more orders.
+  ends.sort((a, b) =>
+    a.atMs === b.atMs ? Number(a.isReturn) - Number(b.isReturn) : a.atMs < b.atMs ? -1 : 1
+  );
+  const returns = new Map<number, Node>();
+  let next: Node | undefined;
+  for (let i = ends.length - 1; i >= 0; i--) {
+    const { call, isReturn } = ends[i]!;
+    const match = isReturn ? undefined : returns.get(call);
+    const node: Node = { call, match, previous: undefined, next };
+    if (isReturn) returns.set(call, node);
+    if (next) next.previous = node;
+    next = node;
+  }
+  const head: Node = { call: -1, match: undefined, previous: undefined, next };
+  if (next) next.previous = head;
+  return head;
+}
+
+/** Takes a call and its return out of the list. */
+function lift(node: Node): void {
+  unlink(node);
+  unlink(node.match!);
+}
+
+function unlift(node: Node): void {
+  relink(node.match!);
+  relink(node);
+}
+
+function unlink(node: Node): void {
+  if (node.previous) node.previous.next = node.next;
+  if (node.next) node.next.previous = node.previous;
+}
+
+function relink(node: Node): void {
+  if (node.previous) node.previous.next = node;
+  if (node.next) node.next.previous = node;
+}
+
+function flip(bits: Uint32Array, index: number): void {
+  bits[index >> 5]! ^= 1 << (index & 31);
+}

@@ -1,0 +1,47 @@
+// deno task sim [--seed N] [--seeds K] [--minutes M] [--trace]: runs seeds and prints what was seen.
+
+import { parseArgs } from "node:util";
+import { type RunReport, runSeed } from "./run.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string", default: "1" },
+    minutes: { type: "string", default: "2" },
+    trace: { type: "boolean", default: false },
+  },
+});
+
+const first = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+const seedCount = Number(values.seeds), minutes = Number(values.minutes);
+const trace = values.trace ? (line: string) => console.log(line) : undefined;
+const totals: Record<string, number> = {};
+let failures = 0;
+const startedMs = performance.now();
+
+function add(report: RunReport): void {
+  const { virtualMs, events, calls, elections, committed, faults } = report;
+  const row = { ...report.counts, virtualMs, events, calls, elections, committed, faults };
+  for (const [name, value] of Object.entries(row)) totals[name] = (totals[name] ?? 0) + value;
+}
+
+for (let i = 0; i < seedCount; i++) {
+  const seed = first + i;
+  const report = runSeed({ seed, minutes, trace });
+  add(report);
+  if (report.violation === undefined) continue;
+  failures++;
+  console.log(`seed ${seed}: ${report.violation}`);
+  console.log(`again: deno task sim --seed ${seed} --minutes ${minutes}`);
+}
+
+const tookS = (performance.now() - startedMs) / 1000;
+const hours = (totals.virtualMs ?? 0) / 3_600_000;
+console.log(
+  `${seedCount} seeds from ${first}, ${hours.toFixed(2)} virtual hours in ${tookS.toFixed(1)} s, ` +
+    `${failures} violations`,
+);
+for (const name of Object.keys(totals).sort()) {
+  console.log(`  ${name}: ${Math.round(totals[name]!)}`);
+}
+process.exitCode = failures > 0 ? 1 : 0;
