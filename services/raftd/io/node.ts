@@ -116,7 +116,6 @@ export class Node {
     this.#transfers = new SnapshotTransfers(folder, this.#files, () => this.#link);
     const bookmark = () => ({ ...this.position(), ...this.contact() });
     this.watchStreams = new WatchStreams({
-      watches: this.#files.watches,
       indexOf: (query) => this.store.indexOf(query),
       bookmark,
     });

@@ -1,21 +1,13 @@
 // State.Watch: one stream per caller tells which of the many things it watches have changed. Every
 // change is on its way before any answer that could show it.
 
-import { type Query, WatchChange } from "#proto/messages.js";
+import type { Query, WatchChange, WatchEventInput } from "#proto/messages.js";
 import type { Call, OutStream, Peer } from "#shared/bus/types.ts";
 import { CuriaError } from "#shared/errors.ts";
 import type { AppliedChanges } from "../state/store.ts";
-
-/** The part of the state that knows which change concerns which question. */
-export interface WatchTable {
-  add(watch: number, query: Query): void;
-  remove(watch: number): void;
-  /** The watches whose answers these changes may have changed. */
-  touched(changes: AppliedChanges): Iterable<number>;
-}
+import { WatchTable } from "../state/watch.ts";
 
 export interface WatchSource {
-  watches: WatchTable;
   /** Consul's index of the answer as it is now. */
   indexOf(query: Query): number;
   bookmark(): {
@@ -26,11 +18,9 @@ export interface WatchSource {
   };
 }
 
-type WatchEvent = Parameters<OutStream<import("#proto/messages.js").WatchEventInput>["write"]>[0];
-
 interface Stream {
   id: number;
-  out: OutStream<WatchEvent>;
+  out: OutStream<WatchEventInput>;
   connection: Peer;
   /** The caller's number → ours. */
   watches: Map<number, number>;
@@ -44,6 +34,7 @@ const BOOKMARK_MS = 1_000;
 
 export class WatchStreams {
   readonly #source: WatchSource;
+  readonly #table = new WatchTable<number>();
   readonly #streams = new Map<number, Stream>();
   readonly #owners = new Map<number, { stream: Stream; number: number }>();
   readonly #timer: Timer;
@@ -63,7 +54,7 @@ export class WatchStreams {
     return this.#streams.size;
   }
 
-  open(call: Call, out: OutStream<WatchEvent>): void {
+  open(call: Call, out: OutStream<WatchEventInput>): void {
     const id = this.#nextStream++;
     const stream: Stream = { id, out, connection: call.connection, watches: new Map() };
     this.#streams.set(id, stream);
@@ -93,7 +84,7 @@ export class WatchStreams {
     }
     this.#remove(stream, change.add);
     const watch = this.#nextWatch++;
-    this.#source.watches.add(watch, change.query);
+    this.#table.add(watch, change.query);
     stream.watches.set(change.add, watch);
     this.#owners.set(watch, { stream, number: change.add });
     const index = this.#source.indexOf(change.query);
@@ -107,7 +98,7 @@ export class WatchStreams {
     if (changes === "everything") return this.resync();
     if (this.#owners.size === 0) return;
     const byStream = new Map<Stream, number[]>();
-    for (const watch of this.#source.watches.touched(changes)) {
+    for (const watch of this.#table.touched(changes).keys()) {
       const owner = this.#owners.get(watch);
       if (owner === undefined) continue;
       const numbers = byStream.get(owner.stream);
@@ -155,7 +146,7 @@ export class WatchStreams {
     if (watch === undefined) return;
     stream.watches.delete(number);
     this.#owners.delete(watch);
-    this.#source.watches.remove(watch);
+    this.#table.remove(watch);
   }
 
   #bookmarks(): void {
