@@ -1,74 +1,286 @@
-// The replicated state: commands in, deterministic changes and outcomes out, one SQLite file.
+// The replicated state: commands in, deterministic changes and outcomes out, one SQLite file. No
+// clock and no chance: the same entries give the same rows on every server.
 
-import type { Outcome, Query, ReadReply } from "#proto/messages.js";
-import type { EntryKind } from "../core/raft/messages.ts";
-import type { StateChange } from "./journal.ts";
+import { Database } from "bun:sqlite";
+import type { Statement } from "bun:sqlite";
+import { CuriaError } from "#shared/errors.ts";
+import { Command, LogRecord, ReadReply } from "#proto/messages.js";
+import type { Outcome, Query, ReadReplyInput } from "#proto/messages.js";
+import { Applier } from "./apply.ts";
+import { formatHash } from "./hash.ts";
+import { Journal } from "./journal.ts";
+import { Readers } from "./readers.ts";
+import { slicesOf } from "./read-slices.ts";
+import { Reads, toReply } from "./reads.ts";
+import { prepareSchema } from "./schema.ts";
+import type { Applied, ApplyEntry, ApplyResult } from "./store-types.ts";
+import { openTables } from "./tables.ts";
+import type { Tables } from "./tables.ts";
+import { ClientTable } from "./tables/clients.ts";
+import { isReadOnly, runTxn, txnFaults } from "./txn.ts";
 
-/** One committed entry of the Raft log. `bytes` of a command are a LogRecord; of a configuration
- *  they are kept as they are. */
-export interface ApplyEntry {
-  readonly index: number;
-  readonly term: number;
-  readonly kind: EntryKind;
-  readonly stampMs: number;
-  readonly bytes: Uint8Array;
+/** Pages of the file kept in memory, in KiB. */
+const cacheKib = 16 * 1024;
+
+/** What hangs on one open file and must be made anew after a failed transaction. */
+interface Parts {
+  readonly journal: Journal;
+  readonly tables: Tables;
+  readonly clients: ClientTable;
+  readonly applier: Applier;
+  readonly reads: Reads;
 }
 
-/** How far the state is. */
-export interface Applied {
-  readonly index: number;
-  readonly term: number;
-  /** The replicated clock: the highest stamp applied. */
-  readonly stampMs: number;
-  /** Bytes of the last applied configuration entry; empty before the first. */
-  readonly configuration: Uint8Array;
-  readonly configurationIndex: number;
-  /** Another one after a restore: positions in the change stream do not compare across. */
-  readonly generation: number;
+export class Store {
+  readonly #db: Database;
+  readonly #path: string;
+  readonly #readers: Readers | undefined;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  readonly #saveApplied: Statement;
+  #parts: Parts;
+  #applied: Applied;
+
+  /** `:memory:` keeps nothing. */
+  constructor(path: string) {
+    this.#path = path;
+    this.#db = new Database(path);
+    this.#db.run("PRAGMA journal_mode = WAL");
+    this.#db.run("PRAGMA synchronous = NORMAL");
+    // The shell checkpoints when it suits: in the middle of a batch it would hold up every writer.
+    this.#db.run("PRAGMA wal_autocheckpoint = 0");
+    this.#db.run(`PRAGMA cache_size = -${cacheKib}`);
+    prepareSchema(this.#db);
+    this.#begin = this.#db.prepare("BEGIN");
+    this.#commit = this.#db.prepare("COMMIT");
+    this.#saveApplied = this.#db.prepare(
+      "UPDATE applied SET log_index = ?, term = ?, stamp_ms = ?, configuration_index = ?, " +
+        "configuration = ?, content_hash = ?, generation = ?",
+    );
+    this.#parts = openParts(this.#db);
+    this.#applied = readApplied(this.#db, this.#parts.journal);
+    this.#readers = path === ":memory:" ? undefined : new Readers(path);
+  }
+
+  applied(): Applied {
+    return this.#applied;
+  }
+
+  /** All entries in one transaction: either all of them are applied or, when the disk fails, none. */
+  apply(entries: readonly ApplyEntry[]): ApplyResult {
+    const outcomes: (Outcome | undefined)[] = [];
+    const { journal } = this.#parts;
+    try {
+      this.#begin.run();
+      let applied = this.#applied;
+      for (const entry of entries) {
+        if (entry.index <= applied.index) {
+          throw new Error(`Expected an entry after ${applied.index} but found ${entry.index}`);
+        }
+        outcomes.push(this.#applyEntry(entry, Math.max(applied.stampMs, entry.stampMs)));
+        applied = advance(applied, entry);
+      }
+      this.#save(applied);
+      this.#commit.run();
+      this.#applied = applied;
+    } catch (error) {
+      this.#recover();
+      throw asDiskError(error);
+    }
+    return { outcomes, changes: journal.take() };
+  }
+
+  /** Rows and their index; with the index of rows that the caller has, `unchanged` and no rows when
+   *  the answer would be of that index. Fills `index`, `generation`, `applied_index` and
+   *  `not_found` of the meta. */
+  read(query: Query, knownIndex = 0): ReadReply {
+    const { reads, tables } = this.#parts;
+    if (knownIndex > 0) {
+      const index = reads.quickIndexOf(query);
+      if (index !== undefined && Math.max(1, index) === knownIndex) {
+        return { ...toReply({ index, rows: {} }, this.#applied), unchanged: true };
+      }
+    }
+    if (query.kind === "txn") return this.#readTxn(query);
+    const slices = slicesOf(query, tables, reads);
+    if (slices === undefined) return toReply(reads.read(query), this.#applied);
+    const rows: ReadReplyInput = {};
+    let index = 0;
+    for (const slice of slices) {
+      append(rows, slice.rows);
+      index = slice.index ?? index;
+    }
+    if (knownIndex > 0 && Math.max(1, index) === knownIndex) {
+      return { ...toReply({ index, rows: {} }, this.#applied), unchanged: true };
+    }
+    return toReply({ index, rows }, this.#applied);
+  }
+
+  /** The same answer in parts that each take a few milliseconds, all from this moment, however long
+   *  the caller takes; the last part, and only that, has `meta`. Leave the loop to give up. */
+  *readSlices(query: Query): Iterable<ReadReply> {
+    const applied = this.#applied;
+    const reader = this.#readers?.take(this.#parts.journal.indexes);
+    try {
+      const { tables, reads } = reader ?? this.#parts;
+      const slices = slicesOf(query, tables, reads) ?? [reads.read(query)];
+      for (const slice of slices) {
+        if (slice.index === undefined) yield ReadReply.create(slice.rows);
+        else yield toReply(slice, applied);
+      }
+    } finally {
+      if (reader !== undefined) this.#readers!.give(reader);
+    }
+  }
+
+  /** Consul's index of the answer: the rows are read only where nothing else tells it. */
+  indexOf(query: Query): number {
+    const quick = this.#parts.reads.quickIndexOf(query);
+    return quick === undefined ? this.read(query).meta!.index : Math.max(1, quick);
+  }
+
+  /** The name of the node that a text names, by name or ID: for watches. */
+  nodeName(peer: string, nameOrId: string): string | undefined {
+    return this.#parts.tables.nodes.lookUp(peer, nameOrId)?.node;
+  }
+
+  /** Rows for what looks at the state from beside it: change streams, archives, duties. */
+  get tables(): Tables {
+    return this.#parts.tables;
+  }
+
+  /** Moves the write-ahead log into the file and syncs both: what is applied is durable then.
+   *  Returns the applied index that is durable, 0 when a reader was in the way. */
+  checkpoint(): number {
+    const index = this.#applied.index;
+    const [row] = this.#db.query("PRAGMA wal_checkpoint(PASSIVE)").values();
+    const [busy, pages, moved] = (row ?? [0, 0, 0]) as [number, number, number];
+    return busy === 0 && moved >= pages ? index : 0;
+  }
+
+  /** A compact copy of all that is applied, as a state file of its own; not synced. */
+  snapshotTo(file: string): void {
+    this.#db.query("VACUUM INTO ?").run(file);
+  }
+
+  /** Equal on servers whose applied index is equal. */
+  contentHash(): string {
+    return formatHash(this.#parts.journal.hash.sum);
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  close(): void {
+    this.#readers?.close();
+    this.#db.close();
+  }
+
+  #applyEntry(entry: ApplyEntry, stampMs: number): Outcome | undefined {
+    if (entry.kind !== "command") return undefined;
+    const { journal, clients, applier } = this.#parts;
+    const { client, sequence, floor, command } = LogRecord.decode(entry.bytes);
+    journal.index = entry.index;
+    journal.stampMs = stampMs;
+    if (client === "") {
+      const outcome = applier.apply(Command.decode(command));
+      journal.finishIndex();
+      return outcome;
+    }
+    const known = clients.begin(client, sequence, floor, entry.index);
+    if (known !== undefined) return known;
+    const outcome = applier.apply(Command.decode(command));
+    journal.finishIndex();
+    clients.finish(client, sequence, floor, stampMs, outcome);
+    return outcome;
+  }
+
+  #save(applied: Applied): void {
+    const { journal, clients } = this.#parts;
+    journal.indexes.save();
+    clients.save();
+    const { index, term, stampMs, configuration, configurationIndex, generation } = applied;
+    const { sum } = journal.hash;
+    this.#saveApplied.run(
+      index,
+      term,
+      stampMs,
+      configurationIndex,
+      configuration,
+      sum,
+      generation,
+    );
+  }
+
+  /** Memory follows the file again after a transaction that failed. */
+  #recover(): void {
+    if (this.#db.inTransaction) this.#db.run("ROLLBACK");
+    this.#parts = openParts(this.#db);
+    this.#applied = readApplied(this.#db, this.#parts.journal);
+  }
+
+  #readTxn(query: Query): ReadReply {
+    const command = query.txn!;
+    if (!isReadOnly(command)) {
+      throw new CuriaError("invalid-argument", "Expected only reads in a read-only transaction");
+    }
+    const faults = txnFaults(command, this.#parts.tables) ?? [];
+    const txn = faults.length > 0 ? { errors: faults } : runTxn(command, this.#parts.applier);
+    return toReply({ index: 1, rows: { txn } }, this.#applied);
+  }
 }
 
-/** All changes of one log index, in the order in which they were made. */
-export interface ChangeGroup {
-  readonly index: number;
-  readonly changes: readonly StateChange[];
+function openParts(db: Database): Parts {
+  const journal = new Journal(db);
+  const tables = openTables(db, journal);
+  const clients = new ClientTable(db, journal.hash);
+  const applier = new Applier(tables, clients, journal);
+  return { journal, tables, clients, applier, reads: new Reads(tables, journal.indexes) };
 }
 
-/** What a batch changed: rows for the change stream, touched objects for watches. */
-export interface AppliedChanges {
-  readonly groups: readonly ChangeGroup[];
-  /** Watch keys other than KV keys (those are in the rows) with the index that touched them last. */
-  readonly touched: ReadonlyMap<string, number>;
+function readApplied(db: Database, journal: Journal): Applied {
+  const row = db.query("SELECT * FROM applied").get() as Record<string, number> & {
+    configuration: Uint8Array;
+  };
+  journal.hash.sum = row.content_hash!;
+  return {
+    index: row.log_index!,
+    term: row.term!,
+    stampMs: row.stamp_ms!,
+    configuration: row.configuration,
+    configurationIndex: row.configuration_index!,
+    generation: row.generation!,
+  };
 }
 
-export interface ApplyResult {
-  /** One per entry; undefined for entries that are no commands. */
-  readonly outcomes: readonly (Outcome | undefined)[];
-  readonly changes: AppliedChanges;
+function advance(applied: Applied, entry: ApplyEntry): Applied {
+  const isConfiguration = entry.kind === "configuration";
+  return {
+    index: entry.index,
+    term: entry.term,
+    stampMs: Math.max(applied.stampMs, entry.stampMs),
+    configuration: isConfiguration ? entry.bytes : applied.configuration,
+    configurationIndex: isConfiguration ? entry.index : applied.configurationIndex,
+    generation: applied.generation,
+  };
 }
 
-export interface StoreOptions {
-  /** Where catalog rows without a datacenter belong. */
-  readonly datacenter: string;
-  readonly readOnly?: boolean;
+function append(all: ReadReplyInput, part: ReadReplyInput): void {
+  const target = all as Record<string, unknown[] | undefined>;
+  for (const [name, rows] of Object.entries(part as Record<string, unknown[]>)) {
+    const list = target[name];
+    if (list === undefined) target[name] = rows;
+    else for (const row of rows) list.push(row);
+  }
 }
 
-export interface StateStore {
-  applied(): Applied;
-  /** All entries in one transaction; throws (state unchanged) when the disk fails. */
-  apply(entries: readonly ApplyEntry[]): ApplyResult;
-  /** Rows and their index; with `knownIndex` of the caller's rows, `unchanged` and no rows when the
-   *  answer would be of the same index. Of `meta` it fills index, generation, applied_index and
-   *  not_found. */
-  read(query: Query, knownIndex?: number): ReadReply;
-  /** The same answer in parts of bounded size, all from one moment; parts carry equal meta. */
-  readSlices(query: Query): Iterable<ReadReply>;
-  /** Consul's index of the answer, without its rows. */
-  indexOf(query: Query): number;
-  /** Makes what is applied durable; returns its index. */
-  checkpoint(): number;
-  /** Writes a copy of the state file; the file must not exist. */
-  snapshotTo(file: string): void;
-  /** Equal on servers whose applied index is equal; 16 hex digits. */
-  contentHash(): string;
-  close(): void;
+function asDiskError(error: unknown): unknown {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string" && code.startsWith("SQLITE_FULL")) {
+    return new CuriaError("disk-full", "The disk is full: the state file cannot grow", {
+      cause: error,
+    });
+  }
+  return error;
 }
