@@ -9,6 +9,9 @@ export interface Answer {
   /** Further header lines, each ended by CRLF. */
   headers: string;
   body: string | Uint8Array;
+  /** The complete HTTP answer with these common header lines, if it can be had ready-made; to be
+   *  used at once. */
+  whole?(common: string, gzip: boolean): Uint8Array;
 }
 
 export const jsonType = "application/json";

@@ -38,6 +38,8 @@ export interface ReadDefaults {
   /** `discovery_max_stale`, for paths of catalog and health. */
   discoveryStaleMaxMs: number;
   useCache: boolean;
+  /** False: ACLs are off, so a token changes nothing. */
+  usesTokens: boolean;
 }
 
 const uint64Max = (1n << 64n) - 1n;
@@ -75,7 +77,7 @@ export function parseReadOptions(
   }
   return {
     datacenter: parseDatacenter(query, defaults.datacenter),
-    token: parseToken(query, headers, defaults.token),
+    token: defaults.usesTokens ? parseToken(query, headers, defaults.token) : "",
     mode,
     staleMaxMs,
     index,

@@ -3,7 +3,7 @@
 
 import type { Answer } from "../../core/answer.ts";
 import type { ReadOptions } from "../../core/params.ts";
-import { type ReadEntry, withReadHeaders } from "./entry.ts";
+import { entryAnswer, type ReadEntry, withReadHeaders } from "./entry.ts";
 import type { Evaluation, ReadPlan } from "./plan.ts";
 import { asReadFailure, type Reads } from "./reads.ts";
 
@@ -28,6 +28,13 @@ export async function serveBlocking(
     const evaluation = entry === undefined
       ? await pollUntil(reads, plan, options, waitMs, caller)
       : await waitOn(reads, entry, options, waitMs, caller);
+    if (entry !== undefined && !options.isCached) {
+      return entryAnswer(entry, evaluation, {
+        mode: options.mode,
+        contact: evaluation,
+        isStreaming,
+      });
+    }
     const cache = options.isCached ? "X-Cache: MISS\r\n" : "";
     return withReadHeaders(plan, evaluation, options.mode, isStreaming, cache);
   } catch (error) {
@@ -102,8 +109,9 @@ async function reAsk(
   while (performance.now() < deadlineMs) {
     if (entry.isTrue) return entry.evaluation;
     try {
-      const evaluation = await reads.refresh(entry, options.mode, options);
-      if (!entry.isTrue) await sleeper.pause(Math.min(deadlineMs, performance.now() + retryMs));
+      const evaluation = await reads.renew(entry, options.mode, options);
+      // Nobody would tell of the next change: ask again, but not at once.
+      if (entry.watchId === 0) await sleeper.pause(performance.now() + retryMs);
       return evaluation;
     } catch {
       await sleeper.pause(Math.min(deadlineMs, performance.now() + retryMs));

@@ -67,14 +67,14 @@ export class ReadEntry implements Watcher {
   }
 
   /** The whole HTTP answer, ready to send. `common`: header lines that every answer carries. */
-  whole(mode: ReadMode, contact: Contact, common: string, gzip: boolean): Buffer {
-    const shown = contactOf(mode, contact);
-    const key = `${mode} ${shown.lastContactMs} ${shown.knownLeader} ${gzip}`;
+  whole(form: WholeForm, common: string, gzip: boolean): Buffer {
+    const shown = contactOf(form.mode, form.contact);
+    const key = `${form.mode}${shown.lastContactMs}${shown.knownLeader}${form.isStreaming}${gzip}`;
     let made = this.#whole.get(key);
     const date = httpDate();
     if (made === undefined) {
       if (this.#whole.size > 4) this.#whole.clear();
-      made = this.#make(mode, shown, common, gzip, date);
+      made = this.#make(form, shown, common, gzip, date);
       this.#whole.set(key, made);
     } else if (made.date !== date) {
       made.bytes.write(date, made.dateAt, "latin1");
@@ -83,14 +83,15 @@ export class ReadEntry implements Watcher {
     return made.bytes;
   }
 
-  #make(mode: ReadMode, contact: Contact, common: string, gzip: boolean, date: string) {
+  #make(form: WholeForm, contact: Contact, common: string, gzip: boolean, date: string) {
     const { answer } = this.evaluation!;
     const body = typeof answer.body === "string" ? Buffer.from(answer.body) : answer.body;
     const sent = gzip && body.length >= gzipBytesMin ? Bun.gzipSync(Buffer.from(body)) : body;
     const lines = statusLine(answer.status) +
       (answer.contentType === "" ? "" : `Content-Type: ${answer.contentType}\r\n`) +
       (sent === body ? "" : "Content-Encoding: gzip\r\n") +
-      common + answer.headers + entryHeaders(this.plan, this.evaluation!, mode, contact, false);
+      common + answer.headers +
+      entryHeaders(this.plan, this.evaluation!, form.mode, contact, form.isStreaming);
     const head = `${lines}Date: ${date}\r\nContent-Length: ${sent.length}\r\n\r\n`;
     return {
       bytes: Buffer.concat([Buffer.from(head, "latin1"), sent]),
@@ -98,6 +99,23 @@ export class ReadEntry implements Watcher {
       date,
     };
   }
+}
+
+export interface WholeForm {
+  mode: ReadMode;
+  contact: Contact;
+  isStreaming: boolean;
+}
+
+/** An answer that is sent as the entry's ready-made bytes while they are the same. */
+export function entryAnswer(entry: ReadEntry, evaluation: Evaluation, form: WholeForm): Answer {
+  const answer = withReadHeaders(entry.plan, evaluation, form.mode, form.isStreaming);
+  if (
+    entry.evaluation?.answer !== evaluation.answer || entry.evaluation.index !== evaluation.index
+  ) {
+    return answer;
+  }
+  return { ...answer, whole: (common, gzip) => entry.whole(form, common, gzip) };
 }
 
 export function entryHeaders(

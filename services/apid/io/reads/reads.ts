@@ -129,9 +129,18 @@ export class Reads {
     return promise;
   }
 
+  /** Reads anew for one that waited: a read under way will do when it began after the change. */
+  renew(entry: ReadEntry, mode: ReadMode, options: ReadOptions): Promise<Evaluation> {
+    const running = this.#refreshes.get(entry);
+    const isEnough = running !== undefined && covers(running.mode, mode) &&
+      running.changedIndex === entry.changedIndex && running.watchId === entry.watchId;
+    return isEnough ? running.promise : this.refresh(entry, mode, options);
+  }
+
   #begin(entry: ReadEntry, mode: ReadMode, options: ReadOptions): Promise<Evaluation> {
+    const { changedIndex, watchId } = entry;
     const promise = this.#askFor(entry, mode, options);
-    const refresh: Refresh = { promise };
+    const refresh: Refresh = { promise, mode, changedIndex, watchId };
     this.#refreshes.set(entry, refresh);
     const done = () => {
       if (this.#refreshes.get(entry) === refresh) this.#refreshes.delete(entry);
@@ -224,6 +233,10 @@ export class Reads {
 
 interface Refresh {
   promise: Promise<Evaluation>;
+  mode: ReadMode;
+  /** What was known of the entry when it began. */
+  changedIndex: number;
+  watchId: number;
   next?: { mode: ReadMode; promise: Promise<Evaluation> };
 }
 
