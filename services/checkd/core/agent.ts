@@ -5,10 +5,11 @@
 import type { CheckDefinition } from "#shared/config/definitions.ts";
 import { CuriaError } from "#shared/errors.ts";
 import type { Random } from "#shared/random.ts";
+import { refuseUnrunnable } from "./check-rules.ts";
 import { type ConfigDefinitions, leftovers } from "./config-definitions.ts";
 import { Keeper, type KeeperEffect, type Origin } from "./keeper.ts";
 import { type CheckEntry, LocalState } from "./local-state.ts";
-import type { NodeRow, ServiceRegistration } from "./model.ts";
+import type { NodeRow, ServiceRegistration, ServiceRow, Source } from "./model.ts";
 import { isStatus, nodeMaintenance, serviceMaintenance } from "./model.ts";
 import { type Due, dueServices } from "./reap.ts";
 import {
@@ -156,9 +157,21 @@ export class Agent {
     return [...effects, ...this.#changed(serviceId, nowMs)];
   }
 
-  /** A check that has no definition, as it was kept on disk. */
-  restoreMaintenance(prepared: PreparedCheck, nowMs: number): void {
-    this.#keeper.keepCheck(prepared, { source: "local", sync: "unknown" }, nowMs);
+  /** A service as it was kept on disk, sidecars included. */
+  restoreService(
+    row: ServiceRow,
+    kept: { token: string; isSidecar: boolean } & Origin,
+    nowMs: number,
+  ) {
+    const prepared = { row, token: kept.token, checks: [], sidecar: null };
+    return this.#keeper.restoreService(prepared, kept.isSidecar, kept, nowMs);
+  }
+
+  /** A check as it was kept on disk; one without definition is maintenance. */
+  restoreCheck(prepared: PreparedCheck, source: Source, nowMs: number): AgentEffect[] {
+    const { definition } = prepared;
+    if (definition !== null) refuseUnrunnable(definition, source, this.#settings.rules);
+    return this.#keeper.keepCheck(prepared, { source, sync: "unknown" }, nowMs);
   }
 
   /** Takes new settings and what the configuration declares; the catalog sees only differences. */

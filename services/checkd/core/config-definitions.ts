@@ -1,9 +1,10 @@
 // Services and checks of the configuration files, in the form in which the API registers them.
 
 import type { CheckDefinition, ServiceDefinition } from "#shared/config/definitions.ts";
+import { checkFromJson } from "./check-json.ts";
 import type { CheckEntry, LocalState } from "./local-state.ts";
 import type { ServiceRegistration } from "./model.ts";
-import { emptyCheck, emptyService } from "./model.ts";
+import { emptyService } from "./model.ts";
 
 export interface ConfigDefinitions {
   services: ServiceDefinition[];
@@ -63,8 +64,7 @@ function sidecarOf(block: Record<string, unknown>): ServiceRegistration {
       enableTagOverride: block.EnableTagOverride === true,
       proxyJson: object("Proxy") === null ? "" : JSON.stringify(object("Proxy")),
     },
-    // The configuration has already read its checks when they are definitions.
-    checks: checks.map((check) => ({ ...emptyCheck(), ...(check as Partial<CheckDefinition>) })),
+    checks: checks.map((check) => checkFromJson(check as Record<string, unknown>)),
     token: text("Token"),
     sidecar: connect?.SidecarService ? sidecarOf({}) : null,
   };

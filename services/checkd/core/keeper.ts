@@ -73,6 +73,11 @@ export class Keeper {
     return effects;
   }
 
+  /** As it was kept on disk: expanded already, its checks and its sidecar on their own. */
+  restoreService(prepared: PreparedService, isSidecar: boolean, origin: Origin, nowMs: number) {
+    return this.#keepOne(prepared, isSidecar, false, origin, nowMs);
+  }
+
   keepCheck(prepared: PreparedCheck, origin: Origin, nowMs: number): KeeperEffect[] {
     const { row, definition, token } = prepared;
     const moved = this.#local.checks.get(row.checkId);

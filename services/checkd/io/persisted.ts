@@ -1,10 +1,10 @@
 // The JSON of kept registrations, as Consul writes it into data_dir.
 
 import type { CheckDefinition } from "#shared/config/definitions.ts";
-import { msToNs, nsToMs, parseDuration } from "#shared/consul/duration.ts";
+import { checkFromJson, checkToJson } from "../core/check-json.ts";
 import type { CheckEntry, ServiceEntry } from "../core/local-state.ts";
 import type { CheckRow, ServiceRow, Source } from "../core/model.ts";
-import { emptyCheck, emptyService } from "../core/model.ts";
+import { emptyService } from "../core/model.ts";
 
 export interface KeptService {
   row: ServiceRow;
@@ -111,7 +111,7 @@ export function checkFile(entry: CheckEntry): string {
       CreateIndex: 0,
       ModifyIndex: 0,
     },
-    ChkType: entry.definition === null ? null : typeFile(entry.definition),
+    ChkType: entry.definition === null ? null : checkToJson(entry.definition),
     Token: entry.token,
     Source: entry.source,
   });
@@ -138,88 +138,10 @@ export function readCheckFile(text: string): KeptCheck {
       interval: string(check.Interval),
       timeout: string(check.Timeout),
     },
-    definition: object(file.ChkType) === undefined ? null : readType(object(file.ChkType)!),
+    definition: object(file.ChkType) === undefined ? null : checkFromJson(object(file.ChkType)!),
     token: string(file.Token),
     source: sourceOf(file.Source),
   };
-}
-
-/** Field of the definition → Consul's name, by how it is written. */
-const textFields = {
-  id: "CheckID",
-  name: "Name",
-  status: "Status",
-  notes: "Notes",
-  http: "HTTP",
-  method: "Method",
-  body: "Body",
-  tcp: "TCP",
-  udp: "UDP",
-  grpc: "GRPC",
-  h2ping: "H2PING",
-  osService: "OSService",
-  tlsServerName: "TLSServerName",
-  aliasNode: "AliasNode",
-  aliasService: "AliasService",
-  dockerContainerId: "DockerContainerID",
-  shell: "Shell",
-} as const;
-const flagFields = {
-  disableRedirects: "DisableRedirects",
-  tcpUseTls: "TCPUseTLS",
-  grpcUseTls: "GRPCUseTLS",
-  h2pingUseTls: "H2PingUseTLS",
-  tlsSkipVerify: "TLSSkipVerify",
-} as const;
-const numberFields = {
-  outputMaxSize: "OutputMaxSize",
-  successBeforePassing: "SuccessBeforePassing",
-  failuresBeforeWarning: "FailuresBeforeWarning",
-  failuresBeforeCritical: "FailuresBeforeCritical",
-} as const;
-const durationFields = {
-  intervalMs: "Interval",
-  timeoutMs: "Timeout",
-  ttlMs: "TTL",
-  deregisterCriticalServiceAfterMs: "DeregisterCriticalServiceAfter",
-} as const;
-
-function typeFile(definition: CheckDefinition): Json {
-  const file: Json = { ScriptArgs: definition.args, Header: definition.header };
-  const plain = { ...textFields, ...flagFields, ...numberFields };
-  for (const [field, name] of Object.entries(plain)) {
-    file[name] = definition[field as keyof typeof plain];
-  }
-  for (const [field, name] of Object.entries(durationFields)) {
-    file[name] = Number(msToNs(definition[field as keyof typeof durationFields]));
-  }
-  return file;
-}
-
-function readType(file: Json): CheckDefinition {
-  const definition: CheckDefinition = {
-    ...emptyCheck(),
-    args: strings(file.ScriptArgs),
-    header: (object(file.Header) ?? {}) as Record<string, string[]>,
-  };
-  for (const [field, name] of Object.entries(textFields)) {
-    definition[field as keyof typeof textFields] = string(file[name]);
-  }
-  for (const [field, name] of Object.entries(flagFields)) {
-    definition[field as keyof typeof flagFields] = file[name] === true;
-  }
-  for (const [field, name] of Object.entries(numberFields)) {
-    definition[field as keyof typeof numberFields] = Number(file[name] ?? 0);
-  }
-  for (const [field, name] of Object.entries(durationFields)) {
-    definition[field as keyof typeof durationFields] = readDurationMs(file[name]);
-  }
-  return definition;
-}
-
-function readDurationMs(value: unknown): number {
-  if (typeof value === "string" && value !== "") return nsToMs(parseDuration(value));
-  return typeof value === "number" ? value / 1e6 : 0;
 }
 
 function string(value: unknown): string {
