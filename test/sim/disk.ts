@@ -118,7 +118,7 @@ export class SimDisk {
       lastIndex: this.lastIndex,
       termStarts,
       tail: this.entries.slice(random.below(this.entries.length + 1)),
-      stampMs: this.entries.at(-1)?.stampMs ?? state.kv.stampMs,
+      stampMs: Math.max(this.entries.at(-1)?.stampMs ?? 0, state.kv.stampMs),
       applied: { index: state.kv.index, term: state.kv.term },
       configurations,
       promised: this.promised,

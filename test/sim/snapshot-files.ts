@@ -99,7 +99,10 @@ export class SnapshotFiles {
     this.#server.disk.checkpoint = { kv: kv.clone(), configuration: snapshot.configuration };
     this.#server.state.replace({ kv, configuration: snapshot.configuration });
     const { random } = this.#world;
-    const finish = () => this.#server.input({ kind: "snapshot-installed", from, transfer });
+    const { stampMs } = kv;
+    const finish = () => {
+      this.#server.input({ kind: "snapshot-installed", from, transfer, stampMs });
+    };
     if (random.chance(0.1)) this.#server.later(random.between(1, 200), finish);
     else finish();
   }

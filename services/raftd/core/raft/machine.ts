@@ -76,7 +76,13 @@ export type Input =
     readonly transfer: number;
     readonly nextOffset: number;
   }
-  | { readonly kind: "snapshot-installed"; readonly from: ServerId; readonly transfer: number }
+  | {
+    readonly kind: "snapshot-installed";
+    readonly from: ServerId;
+    readonly transfer: number;
+    /** The installed state's stamp, below which this server must never stamp an entry. */
+    readonly stampMs?: number;
+  }
   | {
     readonly kind: "snapshot-install-failed";
     readonly from: ServerId;
@@ -206,7 +212,7 @@ export interface Restored {
   readonly termStarts: readonly TermStart[];
   /** The newest entries, contiguous and ending at lastIndex; may be empty, saves reads later. */
   readonly tail: readonly Entry[];
-  /** The stamp of the last entry, or of the state if the log is empty. */
+  /** The highest stamp of the log's entries and of the state. */
   readonly stampMs: number;
   /** Position that the state file has applied; 0/0 for none. */
   readonly applied: LogPosition;

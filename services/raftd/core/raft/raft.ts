@@ -265,6 +265,8 @@ function onTransferRequested(s: RaftState, id: number, to: ServerId | undefined)
 }
 
 function onApplied(s: RaftState, index: number): void {
+  // The state may tell of an installed snapshot before its installation is reported.
+  if (s.incoming?.isInstalling) return;
   invariant(index <= s.commitIndex, "to apply only what is committed", index, s.commitIndex);
   s.appliedIndex = Math.max(s.appliedIndex, index);
 }

@@ -45,7 +45,7 @@ export function restoredState(
     commitIndex: applied.index,
     appliedIndex: applied.index,
     snapshotIndex: 0,
-    stampMs: restored.stampMs,
+    stampMs: Math.max(restored.stampMs, restored.tail.at(-1)?.stampMs ?? 0),
     promiseUntilMs: 0,
     electionAtMs: Infinity,
     contactMs: 0,
