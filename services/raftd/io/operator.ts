@@ -6,6 +6,7 @@ import type { ConfigurationChange } from "../core/raft/messages.ts";
 import type { StateStore } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Replica } from "./replica.ts";
+import { CHANGE_IDS_FROM } from "./thread-messages.ts";
 
 export interface OperatorParts {
   id: string;
@@ -16,8 +17,6 @@ export interface OperatorParts {
   nodeName(id: string): string;
 }
 
-/** Proposal ids from here on are changes of the configuration, not writes. */
-export const CHANGE_IDS_FROM = 2 ** 50;
 const PROTOCOL_VERSION = "3";
 const TRANSFER_TIMEOUT_MS = 5_000;
 

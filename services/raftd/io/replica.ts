@@ -6,11 +6,10 @@ import type { Configuration, ServerId } from "../core/raft/messages.ts";
 import type { AppliedChanges, StateStore } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { unpackEntries } from "./entry-codec.ts";
-import { CHANGE_IDS_FROM } from "./operator.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ReadGate } from "./reads.ts";
 import type { SnapshotTransfers } from "./snapshot-transfers.ts";
-import type { MainEffect } from "./thread-messages.ts";
+import { CHANGE_IDS_FROM, type MainEffect } from "./thread-messages.ts";
 
 export interface Leadership {
   role: Role;

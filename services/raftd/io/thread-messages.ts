@@ -5,6 +5,9 @@ import type { RaftSettings } from "../core/raft/settings.ts";
 import type { Effect, Input, RaftStatus } from "../core/raft/machine.ts";
 import type { Configuration, LogPosition, ServerId } from "../core/raft/messages.ts";
 
+/** Proposal ids from here on are changes of the configuration, not writes. */
+export const CHANGE_IDS_FROM = 2 ** 50;
+
 export interface ConsensusOptions {
   id: ServerId;
   node: string;
