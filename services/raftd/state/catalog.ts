@@ -141,8 +141,7 @@ export class Catalog {
     for (const check of checks.ofInstance(peer, nodeName, id)) {
       this.deleteCheck(peer, nodeName, check.checkId);
     }
-    const node = nodes.find(peer, nodeName)?.node ?? nodeName;
-    services.remove(node, service);
+    services.remove(service);
     services.touchTable(peer);
     nodes.touch(peer, nodeName, false);
     this.#journal.touch(watchKey.services());

@@ -32,11 +32,7 @@ export function readInstances(
     const { node } = on;
     if (node === undefined || !hasMeta(node.meta, query.nodeMeta)) continue;
     const own = query.withChecks ? checks.ofInstance(peer, service.node, service.id) : [];
-    rows.push({
-      node,
-      service: { ...service, node: node.node },
-      checks: [...on.checks, ...own],
-    });
+    rows.push({ node, service, checks: [...on.checks, ...own] });
   }
   return { found, rows };
 }

@@ -81,11 +81,12 @@ function* serviceSlices(query: Query, tables: Tables, reads: Reads): Iterable<Sl
   while (true) {
     const page = tables.services.page("", afterNode, afterId, rowsPerSlice);
     for (const service of page) {
-      if (hasFilter && service.node !== afterNode) {
+      const nodeKey = service.node.toLowerCase();
+      if (hasFilter && nodeKey !== afterNode) {
         const node = tables.nodes.find("", service.node);
         passes = node !== undefined && hasMeta(node.meta, wanted);
       }
-      afterNode = service.node;
+      afterNode = nodeKey;
       afterId = service.id.toLowerCase();
       if (!passes) continue;
       const known = names.get(service.service);
@@ -117,7 +118,7 @@ function* nodeSlices(query: Query, tables: Tables, reads: Reads): Iterable<Slice
       checks.push(...all.filter((check) => check.serviceId === ""));
       for (const service of tables.services.ofNode("", node.node)) {
         const own = all.filter((check) => check.serviceId === service.id);
-        instances.push({ node, service: { ...service, node: node.node }, checks: own });
+        instances.push({ node, service, checks: own });
       }
     }
     if (page.length < rowsPerSlice / 10) {

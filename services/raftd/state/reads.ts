@@ -187,8 +187,7 @@ export class Reads {
     const index = this.#nodeIndex(query);
     const node = nodes.lookUp(peer, query.node);
     if (node === undefined) return { index, notFound: true, rows: {} };
-    const nodeServices = services.ofNode(peer, node.node)
-      .map((service) => ({ ...service, node: node.node }));
+    const nodeServices = services.ofNode(peer, node.node);
     const rows: ReadReplyInput = { nodes: [node], nodeServices };
     if (query.withChecks) rows.checks = checks.ofNode(peer, node.node);
     return { index, rows };

@@ -23,11 +23,9 @@ export const nodeBody = (node: Node): Uint8Array =>
     modifyIndex: 0,
   }).finish();
 
-/** Without the node's name, which is a key of the row. */
 export const serviceBody = (service: Service): Uint8Array =>
   Service.encode({
     ...service,
-    node: "",
     taggedAddresses: sorted(service.taggedAddresses),
     meta: sorted(service.meta),
     createIndex: 0,

@@ -9,11 +9,13 @@ import type { Outcome, Query, ReadReplyInput } from "#proto/messages.js";
 import { Applier } from "./apply.ts";
 import { formatHash } from "./hash.ts";
 import { Journal } from "./journal.ts";
+import type { StateChange } from "./journal.ts";
 import { Readers } from "./readers.ts";
 import { slicesOf } from "./read-slices.ts";
 import { Reads, toReply } from "./reads.ts";
 import { prepareSchema } from "./schema.ts";
 import type { Applied, ApplyEntry, ApplyResult } from "./store-types.ts";
+import type { Subscription } from "./subscription.ts";
 import { openTables } from "./tables.ts";
 import type { Tables } from "./tables.ts";
 import { ClientTable } from "./tables/clients.ts";
@@ -128,6 +130,17 @@ export class Store {
         if (slice.index === undefined) yield ReadReply.create(slice.rows);
         else yield toReply(slice, applied);
       }
+    } finally {
+      if (reader !== undefined) this.#readers!.give(reader);
+    }
+  }
+
+  /** All rows that a subscriber wants, in parts, as they are at this moment (see `applied`) however
+   *  long the caller takes. Then `changesOf` of the subscription tells what comes after. */
+  *viewOf(subscription: Subscription): Iterable<StateChange[]> {
+    const reader = this.#readers?.take(this.#parts.journal.indexes);
+    try {
+      yield* subscription.view(reader?.tables ?? this.#parts.tables);
     } finally {
       if (reader !== undefined) this.#readers!.give(reader);
     }

@@ -8,8 +8,8 @@ import { sameBytes } from "../keys.ts";
 import { bodyHash, readRow, serviceBody } from "../rows.ts";
 import { watchKey } from "../watch-keys.ts";
 
-const columns = "node, create_index, modify_index, body";
-type Row = [string, number, number, Uint8Array];
+const columns = "create_index, modify_index, body";
+type Row = [number, number, Uint8Array];
 
 export class ServiceTable {
   readonly #journal: Journal;
@@ -59,7 +59,6 @@ export class ServiceTable {
     return first(this.#byId.values(peer, node.toLowerCase(), id.toLowerCase()) as Row[]);
   }
 
-  /** Each service's `node` is the node's key; readers that show it put the name as registered. */
   ofNode(peer: string, node: string): Service[] {
     return (this.#ofNode.values(peer, node.toLowerCase()) as Row[]).map(toService);
   }
@@ -90,8 +89,9 @@ export class ServiceTable {
   }
 
   /** Inserts or replaces; false when the row is equal already. */
-  put(node: string, service: Service, old: Service | undefined): boolean {
+  put(node: string, draft: Service, old: Service | undefined): boolean {
     const { index } = this.#journal;
+    const service = { ...draft, node };
     const { peerName: peer } = service;
     const [nodeKey, id, name] = [node, service.id, service.service].map((text) =>
       text.toLowerCase()
@@ -107,24 +107,24 @@ export class ServiceTable {
       this.#insert.run(peer, nodeKey, id, name, service.kind, mesh, index, index, body);
     }
     const createIndex = old?.createIndex ?? index;
-    const stored = { ...service, node, createIndex, modifyIndex: index };
+    const stored = { ...service, createIndex, modifyIndex: index };
     this.#journal.hash.add(hashOf(peer, nodeKey, id, body, stored));
     this.#journal.note({ deleted: false, kind: "service", service: stored });
     return true;
   }
 
-  remove(node: string, service: Service): void {
+  remove(service: Service): void {
     const { peerName: peer } = service;
-    const nodeKey = node.toLowerCase();
+    const nodeKey = service.node.toLowerCase();
     const id = service.id.toLowerCase();
     this.#remove.run(peer, nodeKey, id);
     this.#journal.hash.remove(hashOf(peer, nodeKey, id, serviceBody(service), service));
-    this.#journal.note({ deleted: true, kind: "service", service: { ...service, node } });
+    this.#journal.note({ deleted: true, kind: "service", service });
   }
 
-  restore(node: string, service: Service): void {
+  restore(service: Service): void {
     const { peerName: peer, createIndex, modifyIndex, kind } = service;
-    const nodeKey = node.toLowerCase();
+    const nodeKey = service.node.toLowerCase();
     const id = service.id.toLowerCase();
     const name = service.service.toLowerCase();
     const body = serviceBody(service);
@@ -186,9 +186,7 @@ function first(rows: Row[]): Service | undefined {
 }
 
 function toService(row: Row): Service {
-  const service = readRow(Service, row[3], row[1], row[2]);
-  service.node = row[0];
-  return service;
+  return readRow(Service, row[2], row[0], row[1]);
 }
 
 function hashOf(
