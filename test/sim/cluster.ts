@@ -174,7 +174,11 @@ export class Cluster {
         `${s.id}${s.suffrage === "voter" ? "" : "-"}`
       );
       return `${server.id} ${role} of term ${term} leader ${leader || "none"} log ${lastIndex} ` +
-        `commit ${commitIndex} applied ${server.state.kv.index} members ${members.join(" ")}`;
+        `commit ${commitIndex} applied ${server.state.kv.index} members ${members.join(" ")}` +
+        server.status()!.peers.map((p) =>
+          ` [${p.id} ${p.state} match ${p.matchIndex} next ${p.nextIndex} ` +
+          `inflight ${p.inflightCount} heard ${p.contactAgeMs.toFixed(0)} ms ago]`
+        ).join("");
     }).join("; ");
   }
 

@@ -82,12 +82,15 @@ export function onLogRead(
   fromIndex: number,
   entries: readonly Entry[],
 ): void {
-  if (!peer.isReading || peer.state === "snapshot" || peer.nextIndex !== fromIndex) return;
+  if (!peer.isReading || peer.state === "snapshot") return;
   peer.isReading = false;
-  const isWanted = entries.length > 0 && entries[0]!.index === fromIndex &&
-    entries.every((e) => s.log.termAt(e.index) === e.term) && mayAppend(s, peer);
-  if (isWanted && s.log.termAt(fromIndex - 1) !== undefined) sendAppend(s, peer, entries);
-  else if (s.log.slice(fromIndex, 1, 1) === undefined) return beginSnapshot(s, peer);
+  // Meanwhile the peer may have answered, and the next entry be another one.
+  if (peer.nextIndex === fromIndex) {
+    const isWhole = entries.length > 0 && entries[0]!.index === fromIndex &&
+      entries.every((e) => s.log.termAt(e.index) === e.term);
+    if (isWhole && s.log.termAt(fromIndex - 1) !== undefined) sendAppend(s, peer, entries);
+    else if (s.log.slice(fromIndex, 1, 1) === undefined) return beginSnapshot(s, peer);
+  }
   replicate(s, peer);
 }
 
