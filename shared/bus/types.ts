@@ -75,6 +75,8 @@ export interface Call {
   readonly connection: Peer;
   /** True once the caller cancelled, its deadline passed or its connection closed. */
   readonly isCancelled: boolean;
+  /** Answered, failed or cancelled. */
+  readonly isOver: boolean;
   /** Made when first read; cheaper: `onCancel`. */
   readonly signal: AbortSignal;
   /** Called once when `isCancelled` becomes true; at once when it already is. */
