@@ -15,6 +15,8 @@ import { slicesOf } from "./read-slices.ts";
 import { Reads, toReply } from "./reads.ts";
 import { prepareSchema } from "./schema.ts";
 import type { Applied, ApplyEntry, ApplyResult } from "./store-types.ts";
+export type { ChangeGroup } from "./journal.ts";
+export type { Applied, AppliedChanges, ApplyEntry, ApplyResult } from "./store-types.ts";
 import type { Subscription } from "./subscription.ts";
 import { openTables } from "./tables.ts";
 import type { Tables } from "./tables.ts";
@@ -33,6 +35,8 @@ interface Parts {
   readonly reads: Reads;
 }
 
+export type StateStore = Store;
+
 export class Store {
   readonly #db: Database;
   readonly #path: string;
@@ -42,6 +46,7 @@ export class Store {
   readonly #saveApplied: Statement;
   #parts: Parts;
   #applied: Applied;
+  #durableIndex: number;
 
   /** `:memory:` keeps nothing. */
   constructor(path: string) {
@@ -61,6 +66,7 @@ export class Store {
     );
     this.#parts = openParts(this.#db);
     this.#applied = readApplied(this.#db, this.#parts.journal);
+    this.#durableIndex = 0;
     this.#readers = path === ":memory:" ? undefined : new Readers(path);
   }
 
@@ -135,15 +141,11 @@ export class Store {
     }
   }
 
-  /** All rows that a subscriber wants, in parts, as they are at this moment (see `applied`) however
-   *  long the caller takes. Then `changesOf` of the subscription tells what comes after. */
-  *viewOf(subscription: Subscription): Iterable<StateChange[]> {
-    const reader = this.#readers?.take(this.#parts.journal.indexes);
-    try {
-      yield* subscription.view(reader?.tables ?? this.#parts.tables);
-    } finally {
-      if (reader !== undefined) this.#readers!.give(reader);
-    }
+  /** All rows that a subscriber wants, in parts. A part has the rows of the moment when it is asked
+   *  for, so that a slow subscriber holds nothing up: the caller sends all changes since the first
+   *  part after the last one, and then the view is right. */
+  viewOf(subscription: Subscription): Iterable<StateChange[]> {
+    return subscription.view(this.#parts.tables);
   }
 
   /** Consul's index of the answer: the rows are read only where nothing else tells it. */
@@ -162,13 +164,14 @@ export class Store {
     return this.#parts.tables;
   }
 
-  /** Moves the write-ahead log into the file and syncs both: what is applied is durable then.
-   *  Returns the applied index that is durable, 0 when a reader was in the way. */
+  /** Moves the write-ahead log into the file and syncs both. Returns the index up to which the
+   *  state is durable: an older one while a long read keeps pages from being moved. */
   checkpoint(): number {
     const index = this.#applied.index;
     const [row] = this.#db.query("PRAGMA wal_checkpoint(PASSIVE)").values();
-    const [busy, pages, moved] = (row ?? [0, 0, 0]) as [number, number, number];
-    return busy === 0 && moved >= pages ? index : 0;
+    const [busy, pages, moved] = (row ?? [1, 0, 0]) as [number, number, number];
+    if (busy === 0 && moved >= pages) this.#durableIndex = index;
+    return this.#durableIndex;
   }
 
   /** A compact copy of all that is applied, as a state file of its own; not synced. */
@@ -241,6 +244,21 @@ export class Store {
     const faults = txnFaults(command, this.#parts.tables) ?? [];
     const txn = faults.length > 0 ? { errors: faults } : runTxn(command, this.#parts.applier);
     return toReply({ index: 1, rows: { txn } }, this.#applied);
+  }
+}
+
+/** How far a state file is, when it is one and is whole. */
+export function inspectStateFile(file: string): Applied | undefined {
+  let db: Database | undefined;
+  try {
+    db = new Database(file, { readonly: true });
+    const [verdict] = db.query("PRAGMA quick_check(1)").values();
+    if (verdict?.[0] !== "ok") return undefined;
+    return readApplied(db, new Journal(db));
+  } catch {
+    return undefined;
+  } finally {
+    db?.close();
   }
 }
 

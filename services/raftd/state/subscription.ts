@@ -38,7 +38,7 @@ export class Subscription {
     this.#withSecrets = options.withSecrets ?? false;
   }
 
-  /** All rows of the topics, in parts. The tables must stand still until the end. */
+  /** All rows of the topics, in parts, each read when it is asked for. */
   *view(tables: Tables): Iterable<StateChange[]> {
     if (this.#topics.has("catalog")) {
       if (this.#services.size > 0) yield this.#viewServices(tables);

@@ -1,0 +1,167 @@
+// Which file is the state. Files are numbered, and one small synced file names the current one: a
+// file is never renamed over another, so an old write-ahead log cannot slip under a new state.
+// Every step may be the last before a power loss; what is left is finished or removed at the start.
+
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { StateChange } from "../state/journal.ts";
+import type { Applied } from "../state/store-types.ts";
+import { inspectStateFile, Store } from "../state/store.ts";
+import { Subscription } from "../state/subscription.ts";
+
+const pointerName = "state.current";
+const statePattern = /^state-(\d+)\.db(-wal|-shm|-journal)?$/;
+
+/** For tests that stop in the middle. */
+export type InstallStep = "renamed" | "pointer-written" | "switched" | "opened" | "removed";
+
+export interface StateFilesOptions {
+  readonly datacenter?: string;
+  readonly onStep?: (step: InstallStep) => void;
+}
+
+export class StateFiles {
+  readonly #folder: string;
+  readonly #onStep: (step: InstallStep) => void;
+  #number: number;
+  #store: Store;
+
+  /** Opens the current state, an empty one in a new folder. */
+  static open(folder: string, options: StateFilesOptions = {}): StateFiles {
+    return new StateFiles(folder, options.onStep ?? (() => {}));
+  }
+
+  private constructor(folder: string, onStep: (step: InstallStep) => void) {
+    this.#folder = folder;
+    this.#onStep = onStep;
+    this.#number = readPointer(folder) ?? this.#begin();
+    this.#removeOthers();
+    this.#store = new Store(this.#pathOf(this.#number));
+  }
+
+  /** Another object after an install. */
+  get current(): Store {
+    return this.#store;
+  }
+
+  applied(): Applied {
+    return this.#store.applied();
+  }
+
+  /** A compact copy of the state as it is applied now; not synced. */
+  snapshotTo(file: string): void {
+    this.#store.snapshotTo(file);
+  }
+
+  /** All rows of a topic, in parts (see Store.viewOf). */
+  rows(topic: string, services: readonly string[]): Iterable<StateChange[]> {
+    return this.#store.viewOf(new Subscription({ topics: [topic], services }));
+  }
+
+  /** Makes a synced file of this folder the state; false, and nothing changed, when it is not a
+   *  whole state of that position. The file is moved. */
+  install(file: string, position: { readonly index: number; readonly term: number }): boolean {
+    const found = inspectStateFile(file);
+    if (found?.index !== position.index || found.term !== position.term) return false;
+    const next = this.#number + 1;
+    this.#remove(next);
+    renameSync(file, this.#pathOf(next));
+    syncFolder(this.#folder);
+    this.#onStep("renamed");
+    writePointer(this.#folder, next, this.#onStep);
+    this.#onStep("switched");
+    const store = new Store(this.#pathOf(next));
+    this.#onStep("opened");
+    const old = this.#number;
+    this.#store.close();
+    this.#store = store;
+    this.#number = next;
+    this.#remove(old);
+    this.#onStep("removed");
+    return true;
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+
+  /** The pointer comes before the file: a folder with a state but no pointer is damaged. */
+  #begin(): number {
+    const found = readdirSync(this.#folder).filter((name) => statePattern.test(name));
+    if (found.length > 0) {
+      throw new Error(
+        `Expected ${pointerName} in ${this.#folder}, which names the state file in use, but it is ` +
+          `missing beside ${found.join(", ")}: write the name of the right file into it`,
+      );
+    }
+    writePointer(this.#folder, 1, () => {});
+    return 1;
+  }
+
+  #removeOthers(): void {
+    for (const name of readdirSync(this.#folder)) {
+      const number = statePattern.exec(name)?.[1];
+      if (number !== undefined && Number(number) !== this.#number) {
+        rmSync(join(this.#folder, name), { force: true });
+      }
+    }
+    rmSync(join(this.#folder, `${pointerName}.tmp`), { force: true });
+  }
+
+  #remove(number: number): void {
+    for (const suffix of ["", "-wal", "-shm", "-journal"]) {
+      rmSync(this.#pathOf(number) + suffix, { force: true });
+    }
+  }
+
+  #pathOf(number: number): string {
+    return join(this.#folder, `state-${number}.db`);
+  }
+}
+
+function readPointer(folder: string): number | undefined {
+  const file = join(folder, pointerName);
+  if (!existsSync(file)) return undefined;
+  const text = readFileSync(file, "utf8").trim();
+  const number = Number(statePattern.exec(text)?.[1] ?? NaN);
+  if (Number.isNaN(number)) {
+    throw new Error(`Expected a name like state-1.db in ${file} but found "${text}"`);
+  }
+  const isMissing = !existsSync(join(folder, text));
+  // Number 1 is named before it is made.
+  if (isMissing && number !== 1) throw new Error(`Expected ${text} in ${folder}: it is missing`);
+  return number;
+}
+
+function writePointer(folder: string, number: number, onStep: (step: InstallStep) => void): void {
+  const file = join(folder, pointerName);
+  const fd = openSync(`${file}.tmp`, "w", 0o640);
+  try {
+    writeSync(fd, `state-${number}.db\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  onStep("pointer-written");
+  renameSync(`${file}.tmp`, file);
+  syncFolder(folder);
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
