@@ -22,6 +22,8 @@ export interface Command {
   hasTenancy?: boolean;
   /** Also takes -partition alone. */
   hasPartition?: boolean;
+  /** Flags may also stand after positional words (Consul's own commands do not allow it). */
+  takesFlagsAnywhere?: boolean;
   /** Reads its own words: no flag is parsed before it. */
   isRaw?: boolean;
   /** Resolves to the exit status. */

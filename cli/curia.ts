@@ -8,8 +8,10 @@ const [first, ...rest] = process.argv.slice(2);
 const daemon = daemons.find(({ name }) => name === first);
 if (daemon !== undefined) {
   endWithAgent();
+  // From here on the process looks as if the daemon's own file had been started.
+  process.argv.splice(2, 1);
   const { main } = await daemon.load();
-  await main(rest);
+  await main?.(rest);
 } else {
   const [{ dispatch }, { processTerminal, finish }] = await Promise.all([
     import("./dispatch.ts"),

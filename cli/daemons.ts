@@ -4,8 +4,9 @@ import type { DaemonName } from "#shared/config/key.ts";
 
 /** What every services/<daemon>/main.ts exports. */
 export interface DaemonModule {
-  /** Runs until the daemon was told to stop. `argv` is what follows the daemon's name. */
-  main(argv: readonly string[]): Promise<void>;
+  /** Runs until the daemon was told to stop. `argv` is what follows the daemon's name. A module
+   *  without it runs when it is loaded. */
+  main?(argv: readonly string[]): Promise<void>;
 }
 
 export interface Daemon {

@@ -1,6 +1,7 @@
 // From the command line to a command: which one, its flags, its exit status.
 
 import { FlagError, HelpWanted, parseFlags } from "#shared/config/go-flags.ts";
+import type { ParsedFlags } from "#shared/config/go-flags.ts";
 import { ApiClient, readApiSettings, SettingsError } from "./api.ts";
 import { Flags } from "./flags.ts";
 import { CommandFailure } from "./refusal.ts";
@@ -80,7 +81,7 @@ async function runCommand(command: Command, invocation: Invocation): Promise<num
   try {
     const parsed = command.isRaw
       ? { values: new Map<string, unknown>(), rest: words }
-      : parseFlags(allFlags(command), words);
+      : parseWords(command, words);
     const flags = new Flags(parsed.values);
     let client: ApiClient | undefined;
     const context: CommandContext = {
@@ -112,6 +113,18 @@ async function runCommand(command: Command, invocation: Invocation): Promise<num
     }
     throw error;
   }
+}
+
+function parseWords(command: Command, words: readonly string[]): ParsedFlags {
+  const specs = allFlags(command);
+  const parsed = parseFlags(specs, words);
+  while (command.takesFlagsAnywhere && parsed.rest.some((word) => word.startsWith("-"))) {
+    const at = parsed.rest.findIndex((word) => word.startsWith("-"));
+    const later = parseFlags(specs, parsed.rest.slice(at));
+    for (const [name, value] of later.values) parsed.values.set(name, value);
+    parsed.rest = [...parsed.rest.slice(0, at), ...later.rest];
+  }
+  return parsed;
 }
 
 function connect(flags: Flags, env: Invocation["env"], terminal: Terminal): ApiClient {

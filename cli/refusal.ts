@@ -1,5 +1,6 @@
 // How a command gives up: its text for stderr and its exit status.
 
+import { CuriaError } from "#shared/errors.ts";
 import { ApiError } from "./api.ts";
 import type { CommandContext } from "./command.ts";
 import { commandHelp } from "./help.ts";
@@ -26,7 +27,7 @@ export async function ask<Value>(prefix: string, reply: Promise<Value>): Promise
   try {
     return await reply;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof ApiError) && !(error instanceof CuriaError)) throw error;
     throw new CommandFailure(`${prefix}: ${error.message}`);
   }
 }

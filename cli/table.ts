@@ -35,6 +35,7 @@ function family(
 }
 
 const node = () => import("./node.ts");
+const inspect = () => import("./inspect.ts");
 const members = () => import("./members.ts");
 
 export const families: readonly CommandFamily[] = [
@@ -47,8 +48,11 @@ export const families: readonly CommandFamily[] = [
   family("kv", "Interact with the key-value store", () => import("./kv.ts")),
   single("leave", "Gracefully leaves the cluster and shuts down", members),
   single("maint", "Controls node or service maintenance mode", node),
+  single("logs", "Shows the last log lines of a daemon", inspect),
+  single("metrics", "Shows the metrics of a daemon", inspect),
   single("members", "Lists the members of a cluster", members),
   single("monitor", "Stream logs from a Consul agent", node),
+  single("ps", "Shows the daemons of this node", inspect),
   single("reload", "Triggers the agent to reload its configuration", node),
   family("services", "Interact with services", () => import("./services.ts")),
   single("validate", "Validate config files/directories", () => import("./local.ts")),

@@ -63,7 +63,7 @@ function parseObject(line: string): Record<string, unknown> | undefined {
 }
 
 function asLevel(value: unknown): LineLevel | undefined {
-  return lineLevels.find((level) => level === value);
+  return value === "fatal" ? "error" : lineLevels.find((level) => level === value);
 }
 
 function timeOf(value: unknown): number | undefined {
