@@ -9,7 +9,8 @@ import { LogRecord, type Outcome } from "#proto/messages.js";
 import { scaledSettings } from "../core/raft/settings.ts";
 import { encodeConfiguration } from "../core/raft/membership.ts";
 import type { Server as Member } from "../core/raft/messages.ts";
-import type { Applied, ApplyEntry, ApplyResult, StateStore } from "../state/store.ts";
+import type { Store } from "../state/store.ts";
+import type { Applied, ApplyEntry, ApplyResult } from "../state/store-types.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadGate } from "./reads.ts";
@@ -101,7 +102,7 @@ class TestServer {
       holdMs: 10_000,
       request: (n, mode) => this.link.requestRead(n, mode),
     }, 0);
-    const store = this.store as unknown as StateStore;
+    const store = this.store as unknown as Store;
     this.replica = new Replica({
       files: { current: store },
       link: this.link,

@@ -1,8 +1,10 @@
 // What this server does besides answering: while blank, it watches for its cluster to bootstrap;
 // while leader, it keeps the members of Raft and the catalog equal to what gossip says.
 
+import type { Query, ReadReply } from "#proto/messages.js";
 import { Raft } from "#proto/services.ts";
 import { BusClient } from "#shared/bus/client.ts";
+import type { Call } from "#shared/bus/types.ts";
 import type { DaemonContext } from "#shared/daemon.ts";
 import { CuriaError } from "#shared/errors.ts";
 import {
@@ -13,13 +15,14 @@ import {
 import { nextServerChange, type ServerHealth } from "../core/duties/servers.ts";
 import type { Configuration } from "../core/raft/messages.ts";
 import type { RaftStatus } from "../core/raft/machine.ts";
-import type { StateStore } from "../state/store.ts";
+import type { Store } from "../state/store.ts";
 import { bootTimeMs } from "./clock.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Members } from "./members.ts";
 import type { Operator } from "./operator.ts";
 import { parseAddress } from "./peers.ts";
 import type { Proposals } from "./proposals.ts";
+import type { ReadGate } from "./reads.ts";
 import type { Leadership, Replica } from "./replica.ts";
 
 export interface DutiesParts {
@@ -28,11 +31,13 @@ export interface DutiesParts {
   replica: Replica;
   operator: Operator;
   proposals: Proposals;
-  files: { readonly current: StateStore };
+  gate: ReadGate;
+  files: { readonly current: Store };
   link: ConsensusLink;
 }
 
 const INTERVAL_MS = 500;
+const BOOTSTRAP_RETRY_MS = 1_000;
 const ASK_TIMEOUT_MS = 1_000;
 
 export class Duties {
@@ -43,6 +48,7 @@ export class Duties {
   #isRunning = false;
   #runAgain = false;
   #bootstraps = 0;
+  #bootstrappedMs = 0;
   /** Why this server has no cluster yet. */
   waitingFor: string | undefined;
 
@@ -73,6 +79,19 @@ export class Duties {
         this.#runAgain = false;
         this.run();
       });
+  }
+
+  /** Gives the session one fresh TTL, in the leader's memory alone. */
+  async renewSession(id: string, call: Call): Promise<ReadReply> {
+    const { gate, files, replica } = this.#parts;
+    await gate.wait("default", call.deadlineMs - performance.now());
+    const query = { kind: "sessions", sessions: { id, node: "" } } as Query;
+    const reply = files.current.read(query);
+    if (reply.sessions.length === 0) {
+      throw new CuriaError("not-found", `Session id '${id}' not found`);
+    }
+    const { leader } = replica.leadership;
+    return { ...reply, meta: { ...reply.meta!, knownLeader: leader !== "", lastContactMs: 0 } };
   }
 
   stop(): void {
@@ -156,6 +175,9 @@ export class Duties {
   }
 
   #write(configuration: Configuration): void {
+    // The core answers within a turn; until then the same decision comes out again.
+    if (this.#bootstraps > 0 && bootTimeMs() - this.#bootstrappedMs < BOOTSTRAP_RETRY_MS) return;
+    this.#bootstrappedMs = bootTimeMs();
     const servers = configuration.servers.map(({ address }) => address);
     this.#parts.context.log.info({ servers }, "bootstrapping the cluster");
     const id = BOOTSTRAP_IDS_FROM + this.#bootstraps++;

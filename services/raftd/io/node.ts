@@ -65,7 +65,7 @@ export class Node {
     mkdirSync(folder, { recursive: true, mode: 0o755 });
     this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
     const metrics = declareMetrics(context.metrics);
-    this.#files = StateFiles.open(folder, { datacenter: config.node.datacenter });
+    this.#files = StateFiles.open(folder);
     const applied = this.store.applied();
     this.#link = new ConsensusLink({
       id: identity.nodeId,
@@ -120,7 +120,7 @@ export class Node {
       bookmark,
     });
     this.subscriptions = new Subscriptions({
-      rows: (topic, services) => this.#files.rows(topic, services),
+      files: this.#files,
       position: () => this.position(),
       bookmark,
     });
@@ -171,6 +171,7 @@ export class Node {
       replica: this.#replica,
       operator: this.operator,
       proposals: this.proposals,
+      gate: this.gate,
       files: this.#files,
       link: this.#link,
     });

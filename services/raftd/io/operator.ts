@@ -3,7 +3,7 @@
 import type { LeaderReply, PeerRef, RaftConfiguration, RaftStats } from "#proto/messages.js";
 import { CuriaError } from "#shared/errors.ts";
 import type { ConfigurationChange } from "../core/raft/messages.ts";
-import type { StateStore } from "../state/store.ts";
+import type { Store } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Replica } from "./replica.ts";
 import { CHANGE_IDS_FROM } from "./thread-messages.ts";
@@ -12,7 +12,7 @@ export interface OperatorParts {
   id: string;
   link: ConsensusLink;
   replica: Replica;
-  files: { readonly current: StateStore };
+  files: { readonly current: Store };
   /** Node name of a server, as far as gossip has told. */
   nodeName(id: string): string;
 }

@@ -3,7 +3,8 @@
 
 import type { Role } from "../core/raft/machine.ts";
 import type { Configuration, ServerId } from "../core/raft/messages.ts";
-import type { AppliedChanges, StateStore } from "../state/store.ts";
+import type { Store } from "../state/store.ts";
+import type { AppliedChanges } from "../state/store-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { unpackEntries } from "./entry-codec.ts";
 import type { Proposals } from "./proposals.ts";
@@ -34,7 +35,7 @@ export interface ReplicaEvents {
 
 export interface ReplicaParts {
   /** The store is another one after a snapshot was installed. */
-  files: { readonly current: StateStore };
+  files: { readonly current: Store };
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
@@ -158,8 +159,10 @@ export class Replica {
 
   #checkpoint(): void {
     if (this.#appliedIndex === this.#checkpointIndex) return;
-    this.#checkpointIndex = this.#appliedIndex;
     const index = this.#parts.files.current.checkpoint();
+    // A reader was in the way: the next batch tries again.
+    if (index === 0) return;
+    this.#checkpointIndex = index;
     this.#parts.link.tell({ kind: "snapshot-taken", index });
   }
 }

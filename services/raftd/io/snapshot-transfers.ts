@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, LogPosition } from "../core/raft/messages.ts";
-import type { Applied } from "../state/store.ts";
+import type { Applied } from "../state/store-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { MainEffect } from "./thread-messages.ts";
 

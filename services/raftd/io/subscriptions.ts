@@ -4,12 +4,14 @@
 import type { ChangeBatchInput, ChangeInput, SubscribeRequest } from "#proto/messages.js";
 import type { OutStream } from "#shared/bus/types.ts";
 import { CuriaError } from "#shared/errors.ts";
-import type { StateChange } from "../state/journal.ts";
-import type { AppliedChanges, ChangeGroup } from "../state/store.ts";
+import { ChangeHistory } from "../state/change-history.ts";
+import type { ChangeGroup, StateChange } from "../state/journal.ts";
+import type { Store } from "../state/store.ts";
+import type { AppliedChanges } from "../state/store-types.ts";
+import { Subscription, unknownTopic } from "../state/subscription.ts";
 
 export interface SubscriptionSource {
-  /** All rows of a topic in pieces that are small enough to be sent between other work. */
-  rows(topic: string, services: readonly string[]): Iterable<StateChange[]>;
+  files: { readonly current: Store };
   position(): { index: number; generation: number };
   bookmark(): {
     index: number;
@@ -19,9 +21,9 @@ export interface SubscriptionSource {
   };
 }
 
-interface Subscription {
-  topics: ReadonlySet<string>;
-  services: ReadonlySet<string> | undefined;
+interface Subscriber {
+  wants: Subscription;
+  request: SubscribeRequest;
   out: OutStream<ChangeBatchInput>;
   /** The view being sent, until it is whole. */
   view: Iterator<StateChange[]> | undefined;
@@ -31,18 +33,18 @@ interface Subscription {
 
 const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 const BOOKMARK_MS = 1_000;
-const topicPattern = /^(catalog|kv|sessions|coordinates|documents:[a-z-]+)$/;
-/** Groups kept for subscribers that come back within seconds. */
-const HISTORY_GROUPS_MAX = 4_096;
+/** Changes kept for subscribers that come back within seconds. */
+const HISTORY_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Subscriptions {
   readonly #source: SubscriptionSource;
-  readonly #all = new Set<Subscription>();
-  readonly #history: ChangeGroup[] = [];
+  readonly #all = new Set<Subscriber>();
+  readonly #history: ChangeHistory;
   readonly #timer: Timer;
 
   constructor(source: SubscriptionSource) {
     this.#source = source;
+    this.#history = new ChangeHistory(source.position().index, HISTORY_BYTES_MAX);
     this.#timer = setInterval(() => this.#bookmarks(), BOOKMARK_MS);
   }
 
@@ -51,13 +53,13 @@ export class Subscriptions {
   }
 
   open(request: SubscribeRequest, out: OutStream<ChangeBatchInput>): void {
-    const unknown = request.topics.find((topic) => !topicPattern.test(topic));
-    if (unknown !== undefined || request.topics.length === 0) {
-      throw new CuriaError("invalid-argument", `Expected topics but got "${unknown ?? ""}"`);
+    const unknown = request.topics.length === 0 ? "" : unknownTopic(request.topics);
+    if (unknown !== undefined) {
+      throw new CuriaError("invalid-argument", `Expected topics but got "${unknown}"`);
     }
-    const subscription: Subscription = {
-      topics: new Set(request.topics),
-      services: request.services.length > 0 ? new Set(request.services) : undefined,
+    const subscription: Subscriber = {
+      wants: new Subscription(request),
+      request,
       out,
       view: undefined,
       held: [],
@@ -69,17 +71,15 @@ export class Subscriptions {
 
   changed(changes: AppliedChanges | "everything"): void {
     if (changes === "everything") {
-      this.#history.length = 0;
+      this.#history.reset(this.#source.position().index);
       for (const subscription of this.#all) this.#sendView(subscription);
       return;
     }
+    this.#history.push(changes.groups);
+    if (this.#all.size === 0) return;
     for (const group of changes.groups) {
-      if (group.changes.length === 0) continue;
-      this.#history.push(group);
       for (const subscription of this.#all) this.#send(subscription, group);
     }
-    const surplus = this.#history.length - HISTORY_GROUPS_MAX;
-    if (surplus > HISTORY_GROUPS_MAX / 4) this.#history.splice(0, surplus);
   }
 
   close(): void {
@@ -88,41 +88,40 @@ export class Subscriptions {
   }
 
   /** Goes on where the caller stopped, when all changes since are still known. */
-  #resume(subscription: Subscription, { afterIndex, generation }: SubscribeRequest): boolean {
+  #resume(subscription: Subscriber, { afterIndex, generation }: SubscribeRequest): boolean {
     const position = this.#source.position();
-    if (afterIndex === 0 || generation !== position.generation) return false;
-    const isKnown = afterIndex === position.index ||
-      (this.#history.length > 0 && this.#history[0]!.index <= afterIndex);
-    if (!isKnown || afterIndex > position.index) return false;
-    for (const group of this.#history) {
-      if (group.index > afterIndex) this.#send(subscription, group);
-    }
+    // With a list of services the nodes that were sent are not known any more.
+    if (afterIndex === 0 || subscription.request.services.length > 0) return false;
+    if (generation !== position.generation || afterIndex > position.index) return false;
+    const missed = this.#history.after(afterIndex);
+    if (missed === undefined) return false;
+    for (const group of missed) this.#send(subscription, group);
     subscription.out.write({ ...position, bookmark: this.#source.bookmark() });
     return true;
   }
 
-  #send(subscription: Subscription, { index, changes }: ChangeGroup): void {
-    const rows = changes.filter((change) => concerns(subscription, change)).map(toRow);
+  #send(subscription: Subscriber, group: ChangeGroup): void {
+    const { tables } = this.#source.files.current;
+    const rows = subscription.wants.changesOf(group, tables).map(toRow);
     if (rows.length === 0) return;
-    const batch = { index, generation: this.#source.position().generation, changes: rows };
+    const { generation } = this.#source.position();
+    const batch = { index: group.index, generation, changes: rows };
     if (subscription.view !== undefined) subscription.held.push(batch);
     else if (subscription.out.queuedBytes > QUEUED_BYTES_MAX) this.#sendView(subscription);
     else subscription.out.write(batch);
   }
 
-  #sendView(subscription: Subscription): void {
+  #sendView(subscription: Subscriber): void {
     const wasSending = subscription.view !== undefined;
     subscription.held = [];
-    subscription.view = this.#rows(subscription);
+    subscription.wants = new Subscription(subscription.request);
+    subscription.view?.return?.();
+    subscription.view = this.#source.files.current.viewOf(subscription.wants)[Symbol.iterator]();
     subscription.out.write({ ...this.#source.position(), resync: true });
     if (!wasSending) void this.#pump(subscription);
   }
 
-  *#rows({ topics, services }: Subscription): Generator<StateChange[], undefined> {
-    for (const topic of topics) yield* this.#source.rows(topic, services ? [...services] : []);
-  }
-
-  async #pump(subscription: Subscription): Promise<void> {
+  async #pump(subscription: Subscriber): Promise<void> {
     const { out } = subscription;
     while (!out.isClosed) {
       const next = subscription.view!.next();
@@ -133,6 +132,7 @@ export class Subscriptions {
       // Other work has its turn between two pieces.
       else await new Promise<void>((resolve) => setImmediate(resolve));
     }
+    subscription.view?.return?.();
     subscription.view = undefined;
     const position = this.#source.position();
     // Rows of the view may be newer than what was held; in order, the last word is the newest.
@@ -147,27 +147,6 @@ export class Subscriptions {
     for (const { out, view } of this.#all) {
       if (view === undefined && out.isWritable) out.write({ ...position, bookmark });
     }
-  }
-}
-
-function concerns({ topics, services }: Subscription, change: StateChange): boolean {
-  switch (change.kind) {
-    case "node":
-      return topics.has("catalog");
-    case "service":
-      return topics.has("catalog") && (services?.has(change.service.service) ?? true);
-    case "check": {
-      const { serviceName } = change.check;
-      return topics.has("catalog") && (serviceName === "" || (services?.has(serviceName) ?? true));
-    }
-    case "kv":
-      return topics.has("kv");
-    case "session":
-      return topics.has("sessions");
-    case "coordinate":
-      return topics.has("coordinates");
-    case "document":
-      return topics.has(`documents:${change.document.kind}`);
   }
 }
 

@@ -4,7 +4,7 @@
 import type { Query, WatchChange, WatchEventInput } from "#proto/messages.js";
 import type { Call, OutStream, Peer } from "#shared/bus/types.ts";
 import { CuriaError } from "#shared/errors.ts";
-import type { AppliedChanges } from "../state/store.ts";
+import type { AppliedChanges } from "../state/store-types.ts";
 import { WatchTable } from "../state/watch.ts";
 
 export interface WatchSource {
