@@ -53,8 +53,7 @@ export function agentHandlers(agent: Agent, loop: Loop): Handlers<typeof AgentSe
     }),
     waitChange: ({ version }, call) => waitChange(agent, loop, version, call),
     syncNow: async () => {
-      loop.do((_, nowMs) => agent.sync({ kind: "sync-requested" }, nowMs));
-      await loop.settled(pushWaitMs);
+      await loop.syncAll(pushWaitMs);
       return {};
     },
   };

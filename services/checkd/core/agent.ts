@@ -56,6 +56,10 @@ export class Agent {
     this.#keeper = new Keeper(this.local, this.#schedule);
   }
 
+  get standing(): Sync["standing"] {
+    return this.#sync.standing;
+  }
+
   /** After all that was kept is back: until then nothing is pushed. */
   start(nowMs: number): AgentEffect[] {
     this.#isStarted = true;

@@ -84,6 +84,13 @@ export class Sync implements Machine<SyncInput, SyncEffect> {
     this.#random = random;
   }
 
+  /** Whether a change that was made now would soon be pushed (`busy`), has been (`in-step`), or
+   *  waits for servers that did not answer the last time (`away`). */
+  get standing(): "in-step" | "busy" | "away" {
+    if (this.#isBackingOff || this.#failures > 0) return "away";
+    return this.#local.isDirty || !this.#hasCompared ? "busy" : "in-step";
+  }
+
   step(input: SyncInput, _nowMs: number): SyncEffect[] {
     switch (input.kind) {
       case "started":
@@ -111,6 +118,7 @@ export class Sync implements Machine<SyncInput, SyncEffect> {
       case "reconnected":
         return this.#isBackingOff ? this.#retry() : [];
       case "sync-requested":
+        this.#wantsFull = true;
         return this.#retry();
       case "members-counted":
         this.#scale = scaleOf(input.count);

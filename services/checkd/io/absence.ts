@@ -1,7 +1,7 @@
 // How long the daemon was away: a file in the run directory that is touched while it runs.
 
-import { statSync, utimesSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const touchMs = 5_000;
 
@@ -30,6 +30,7 @@ export class AbsenceMark {
       try {
         utimesSync(this.#path, now, now);
       } catch {
+        mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
         writeFileSync(this.#path, "");
       }
     };

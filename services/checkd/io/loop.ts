@@ -68,8 +68,18 @@ export class Loop {
 
   /** Resolves when all changes so far were pushed (true), could not be, or the time is up. */
   settled(maxMs: number): Promise<boolean> {
-    const { revision, isDirty } = this.#parts.agent.local;
-    if (!isDirty) return Promise.resolve(true);
+    const { standing, local: { revision } } = this.#parts.agent;
+    if (standing !== "busy") return Promise.resolve(standing === "in-step");
+    return this.#awaitSettled(revision, maxMs);
+  }
+
+  /** Compares everything with the catalog now, and pushes what differs. */
+  syncAll(maxMs: number): Promise<boolean> {
+    this.do((agent, nowMs) => agent.sync({ kind: "sync-requested" }, nowMs));
+    return this.#awaitSettled(this.#parts.agent.local.revision, maxMs);
+  }
+
+  #awaitSettled(revision: number, maxMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const waiter = { revision, resolve: (isOk: boolean) => finish(isOk) };
       const timer = setTimeout(() => finish(false), maxMs);

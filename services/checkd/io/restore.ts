@@ -58,7 +58,7 @@ function restoreService(
     warn,
     `service ${row.id}`,
     () => store.removeService(row.id),
-    () => agent.restoreService(row, { source, sync: "unknown", token, isSidecar }),
+    (nowMs) => agent.restoreService(row, { source, sync: "unknown", token, isSidecar }, nowMs),
   );
 }
 
