@@ -4,13 +4,14 @@ import {
   Command,
   type Empty,
   type Outcome,
+  type Query,
   type ReadMeta,
-  type ReadReply,
+  ReadReply,
   type ReadRequest,
 } from "#proto/messages.js";
 import { Raft, State } from "#proto/services.ts";
 import type { BusServer } from "#shared/bus/server.ts";
-import type { Call, Handlers } from "#shared/bus/types.ts";
+import { type Call, EncodedMessage, type Handlers } from "#shared/bus/types.ts";
 import { CuriaError } from "#shared/errors.ts";
 import type { ReadMode } from "./core/raft/messages.ts";
 import type { Node } from "./io/node.ts";
@@ -45,11 +46,17 @@ function apply(node: Node, command: Command, call: Call): Promise<Outcome> {
   return node.proposals.propose(encoded, { client, sequence, floor }, remainingMs(call));
 }
 
-function read(node: Node, request: ReadRequest, call: Call): ReadReply | Promise<ReadReply> {
+type Answer = ReadReply | EncodedMessage;
+
+function read(node: Node, request: ReadRequest, call: Call): Answer | Promise<Answer> {
   const { query, knownIndex } = request;
   if (query === null) throw new CuriaError("invalid-argument", "Expected a query but got none");
-  const rows = () => {
-    const reply = node.store.read(query, knownIndex === 0 ? undefined : knownIndex);
+  const rows = (): Answer | Promise<Answer> => {
+    const { store } = node;
+    if (isLong(query) && (knownIndex === 0 || store.indexOf(query) !== knownIndex)) {
+      return readInSlices(node, query, call);
+    }
+    const reply = store.read(query, knownIndex);
     return { ...reply, meta: { ...reply.meta!, ...node.contact() } };
   };
   const mode = modeOf(call);
@@ -63,6 +70,24 @@ function read(node: Node, request: ReadRequest, call: Call): ReadReply | Promise
     if (node.gate.hasLease()) return reply;
   }
   return node.gate.wait(mode, remainingMs(call)).then(rows);
+}
+
+function isLong({ kind }: Query): boolean {
+  return kind === "kvList" || kind === "kvKeys" || kind === "nodeDump";
+}
+
+/** Others have their turn between two slices, yet all rows are of the moment of the first. Encoded
+ *  replies that follow each other read as one whose lists are joined. */
+async function readInSlices(node: Node, query: Query, call: Call): Promise<EncodedMessage> {
+  const parts: Uint8Array[] = [];
+  for (const slice of node.store.readSlices(query)) {
+    const meta = slice.meta === null ? null : { ...slice.meta, ...node.contact() };
+    parts.push(ReadReply.encode({ ...slice, meta }).finish());
+    if (meta !== null) break;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (call.isCancelled) throw new CuriaError("cancelled", "The caller gave up");
+  }
+  return new EncodedMessage(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
 }
 
 function confirm(node: Node, call: Call): ReadMeta | Promise<ReadMeta> {
