@@ -1,12 +1,15 @@
 // What the sockets count: plain numbers, read by metrics.ts.
 
+import { Counter } from "#shared/metrics.ts";
+
 export class DnsCounts {
   udpQueries = 0;
   tcpQueries = 0;
   /** Answered from a template. */
   known = 0;
+  stale = 0;
   /** By rcode. */
-  readonly answers = new Array<number>(16).fill(0);
+  readonly answers: Counter[] = Array.from({ length: 16 }, () => new Counter());
   notAQuery = 0;
   noWireForm = 0;
   /** Replies that the send queue had no room for. */

@@ -28,6 +28,8 @@ export interface DnsServerOptions {
   onError?(error: unknown): void;
 }
 
+/** A view whose server has not heard of its leader for so long counts as stale. */
+const staleMs = 5_000;
 /** Questions that may wait for others at one time. */
 const waitingMax = 4096;
 /** A chain of CNAMEs, or of datacenters to fail over to, ends before this. */
@@ -57,6 +59,10 @@ export class DnsServer {
 
   get waiting(): number {
     return this.#waiting;
+  }
+
+  get tcpConnectionCount(): number {
+    return this.#tcp.reduce((count, listener) => count + listener.connectionCount, 0);
   }
 
   #newRecursors(settings: RecursorSettings): Recursors {
@@ -93,6 +99,7 @@ export class DnsServer {
 
   #overUdp(udp: UdpListener, message: Uint8Array, port: number, address: string): void {
     this.counts.udpQueries++;
+    if (this.#responder.contact.lastContactMs > staleMs) this.counts.stale++;
     const arrival = this.#arrival("udp", address);
     const known = this.#responder.answerKnown(message, arrival);
     if (known > 0) udp.send(this.#knownReply(known), port, address);
@@ -118,7 +125,7 @@ export class DnsServer {
   #knownReply(bytes: number): Uint8Array {
     const reply = this.#responder.out.slice(0, bytes);
     this.counts.known++;
-    this.counts.answers[reply[3]! & 15]!++;
+    this.counts.answers[reply[3]! & 15]!.add();
     return reply;
   }
 
@@ -153,7 +160,7 @@ export class DnsServer {
   #take(handled: Handled): Uint8Array | undefined {
     switch (handled.kind) {
       case "reply":
-        this.counts.answers[handled.rcode & 15]!++;
+        this.counts.answers[handled.rcode & 15]!.add();
         return this.#responder.out.slice(0, handled.bytes);
       case "drop":
         if (handled.why === "not-a-query") this.counts.notAQuery++;
@@ -186,7 +193,7 @@ export class DnsServer {
     const { query } = handled;
     const reply = await this.#recursors.forward(message, arrival.transport);
     if (reply === undefined) return this.#take(this.#responder.fail(query, arrival, false));
-    this.counts.answers[replyRcode(reply)]!++;
+    this.counts.answers[replyRcode(reply)]!.add();
     return repackReply(reply, !this.#responder.settings.disableCompression);
   }
 
