@@ -27,6 +27,8 @@ export class Checks {
   #known = new Map<number, Map<number, KnownEntry>>();
   /** The term of each committed index, as the first server to commit it saw it. */
   #committed: number[] = [0];
+  /** The term in which each index was committed. */
+  #committedIn: number[] = [0];
   #digests = new Map<number, number>();
   #contents = new Map<number, number>();
   #mirrors = new Map<string, LogMirror>();
@@ -59,6 +61,7 @@ export class Checks {
           for (const entry of effect.entries) this.#wrote(id, mirror, entry);
           break;
         case "publish-role":
+          mirror.term = effect.term;
           if (effect.role === "leader") this.#leads(id, mirror, effect.term);
           break;
         case "commit":
@@ -77,17 +80,19 @@ export class Checks {
     if (other === id) return;
     this.#leaders.set(term, id);
     this.electionCount++;
-    this.#checkCommitted(id, mirror, this.committedIndex);
+    for (let index = Math.max(1, mirror.baseIndex); index <= this.committedIndex; index++) {
+      // A leader of an old term may be late to learn of its election.
+      if (this.#committedIn[index]! >= term) break;
+      this.#holdsCommitted(id, mirror, index);
+    }
   }
 
-  #checkCommitted(id: string, mirror: LogMirror, through: number): void {
-    for (let index = Math.max(1, mirror.baseIndex); index <= through; index++) {
-      const term = mirror.termAt(index), right = this.#committed[index];
-      claim(
-        term === right,
-        () => `${id} lacks committed entry ${index} of term ${right}; it has term ${term}`,
-      );
-    }
+  #holdsCommitted(id: string, mirror: LogMirror, index: number): void {
+    const term = mirror.termAt(index), right = this.#committed[index];
+    claim(
+      term === right,
+      () => `${id} lacks committed entry ${index} of term ${right}; it has term ${term}`,
+    );
   }
 
   #wrote(id: string, mirror: LogMirror, entry: Entry): void {
@@ -122,6 +127,7 @@ export class Checks {
       if (right === undefined) {
         claim(index === this.#committed.length, () => `${id} commits ${index} with a gap`);
         this.#committed.push(term);
+        this.#committedIn.push(mirror.term);
       }
       claim(
         right === undefined || right === term,

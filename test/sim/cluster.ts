@@ -71,11 +71,17 @@ export class Cluster {
     const servers: Server[] = ids.map((id) => ({ id, address: `${id}:8300`, suffrage: "voter" }));
     const configuration: Configuration = { index: 1, servers };
     const writers = this.mix.isBootstrappedByAll ? ids : [ids[0]!];
-    for (const id of writers) {
-      this.queue.after(this.random.between(1, 100), () => {
-        this.servers.get(id)!.input({ kind: "bootstrap-requested", id: 0, configuration });
-      });
-    }
+    for (const id of writers) this.#bootstrapOne(id, configuration);
+  }
+
+  /** Until it is done: a crash may have come before the first sync. */
+  #bootstrapOne(id: string, configuration: Configuration): void {
+    this.queue.after(this.random.between(1, 200), () => {
+      const server = this.servers.get(id)!;
+      if ((server.status()?.lastIndex ?? 0) > 0 && server.disk.lastIndex > 0) return;
+      server.input({ kind: "bootstrap-requested", id: 0, configuration });
+      this.#bootstrapOne(id, configuration);
+    });
   }
 
   addServer(): SimServer {

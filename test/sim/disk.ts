@@ -49,11 +49,13 @@ export class SimDisk {
     }
   }
 
-  /** The process or the power went away. Each write is one transaction, so of those under way the
-   *  first few may be there, whole. */
+  /** The process or the power went away. Of the writes under way the first few may be there, whole,
+   *  for each is one transaction; and after them a vote, which is saved before its batch. */
   crash(random: Random): number {
     const kept = random.chance(0.5) ? 0 : random.below(this.#unsynced.length + 1);
     for (const persist of this.#unsynced.slice(0, kept)) this.#commit(persist);
+    const batch = this.#unsynced.slice(kept, kept + random.below(4));
+    this.hardState = batch.findLast((persist) => persist.hardState)?.hardState ?? this.hardState;
     const lost = this.#unsynced.length - kept;
     this.#unsynced = [];
     return lost;

@@ -114,15 +114,18 @@ function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: str
   }
 }
 
-/** A damaged log is found at the next start. One at a time, and never among so few voters that an
- *  entry nobody else has could keep them from electing for ever. */
+/** A damaged log is found at the next start. One at a time, and only of entries that a majority
+ *  has, among voters enough: what nobody else has could keep them from electing for ever. */
 function flipBit(cluster: Cluster, victim: SimServer): boolean {
   const { random } = cluster;
-  const isOneDamaged = [...cluster.servers.values()].some((s) => s.disk.promised);
-  const voters = victim.status()!.configuration.servers.filter((s) => s.suffrage === "voter");
-  if (isOneDamaged || voters.length < 3) return false;
+  if ([...cluster.servers.values()].some((s) => s.disk.promised)) return false;
+  const status = cluster.leader()?.status();
+  if (!status || status.committedConfigurationIndex !== status.configuration.index) return false;
+  const voters = status.configuration.servers.filter((s) => s.suffrage === "voter");
+  if (voters.length < 3 || victim.disk.lastIndex > status.commitIndex) return false;
   victim.crash(random.chance(0.5));
-  const isHit = victim.disk.damage(random, victim.state.kv.index);
+  const isHit = victim.disk.lastIndex <= status.commitIndex &&
+    victim.disk.damage(random, victim.state.kv.index);
   restartLater(cluster, victim);
   return isHit;
 }

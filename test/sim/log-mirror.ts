@@ -6,6 +6,8 @@ export class LogMirror {
   #base: LogPosition;
   #terms: number[];
   committedIndex = 0;
+  /** The server's own term. */
+  term = 0;
 
   constructor(base: LogPosition, entries: readonly Entry[]) {
     this.#base = base;

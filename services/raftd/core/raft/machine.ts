@@ -94,8 +94,8 @@ export interface HardState {
   readonly votedFor: ServerId;
 }
 
-/** One atomic change of log.db, in this order: `reset`, `truncateFrom`, `entries`, `hardState`.
- *  Several may share one transaction; they are never reordered. */
+/** One change on disk: first `hardState`; then, as one transaction, `reset`, `truncateFrom` and
+ *  `entries`. Several may share one sync; they are never reordered. */
 export interface Persist {
   readonly kind: "persist";
   /** Consecutive from 1. */

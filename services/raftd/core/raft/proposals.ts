@@ -127,9 +127,11 @@ function whyNotChange(
 }
 
 /** The first entry of a cluster's log. Every server that begins the same cluster writes the same
- *  bytes. */
+ *  bytes. Term 1 belongs to this entry alone: a server that crashed between its term and the entry
+ *  is still blank. */
 export function bootstrap(s: RaftState, id: number, configuration: Configuration): void {
-  const isBlank = s.log.lastIndex === 0 && s.term === 0 && s.members.members.length === 0;
+  const isBlank = s.log.lastIndex === 0 && s.term <= 1 && s.votedFor === "" &&
+    s.members.members.length === 0;
   if (!isBlank) {
     const message = "bootstrap only works on new clusters";
     return refuseProposals(s, [id], "invalid", message);
