@@ -1,62 +1,18 @@
 // The bus as its users see it: calls between a BusClient and a BusServer over a real Unix socket.
 
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Control, Raft, State } from "#proto/services.ts";
 import { CuriaError } from "../errors.ts";
-import { BusClient, type BusClientOptions } from "./client.ts";
-import { BusServer, type BusServerOptions } from "./server.ts";
-import type { Identity } from "./types.ts";
+import { failureOf, Fixture } from "./fixture.ts";
+import { EncodedMessage } from "./types.ts";
 
-const identity: Identity = {
-  daemon: "test",
-  release: "0.1.0",
-  nodeId: "11111111-2222-3333-4444-555555555555",
-  node: "n1",
-  datacenter: "dc1",
-};
-
-const closing: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-function socketPath(): string {
-  const dir = mkdtempSync(join(tmpdir(), "curia-bus-"));
-  closing.push(() => rmSync(dir, { recursive: true, force: true }));
-  return join(dir, "raftd.sock");
-}
-
-async function makeServer(
-  path: string,
-  serve: (server: BusServer) => void,
-  options: Partial<BusServerOptions> = {},
-): Promise<BusServer> {
-  const server = new BusServer({ identity: { ...identity, daemon: "raftd" }, ...options });
-  serve(server);
-  await server.listen({ path });
-  closing.push(() => server.stop(0));
-  return server;
-}
-
-function makeClient(path: string, options: Partial<BusClientOptions> = {}): BusClient {
-  const client = new BusClient({ addresses: [{ path }], daemon: "raftd", identity, ...options });
-  closing.push(() => client.close());
-  return client;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<CuriaError> {
-  const error = await promise.then(() => undefined, (thrown) => thrown);
-  expect(error).toBeInstanceOf(CuriaError);
-  return error;
-}
+const fixture = new Fixture();
+afterEach(() => fixture.close());
 
 describe("unary calls", () => {
   test("carry request, context and answer", async () => {
-    const path = socketPath();
-    await makeServer(path, (server) =>
+    const path = fixture.path();
+    await fixture.server(path, (server) =>
       server.serve(State, {
         apply(command, call) {
           expect(command.kind).toBe("kv");
@@ -65,7 +21,7 @@ describe("unary calls", () => {
           return { index: 7, ok: command.kv?.session === "s" };
         },
       }));
-    const outcome = await makeClient(path).of(State).apply(
+    const outcome = await fixture.client(path).of(State).apply(
       { kv: { key: Buffer.from("a"), session: "s" } },
       { token: "secret" },
     );
@@ -74,9 +30,9 @@ describe("unary calls", () => {
   });
 
   test("answer later, out of order, each to its caller", async () => {
-    const path = socketPath();
+    const path = fixture.path();
     const release: (() => void)[] = [];
-    await makeServer(path, (server) =>
+    await fixture.server(path, (server) =>
       server.serve(Raft, {
         leader: (_request, call) =>
           new Promise((resolve) => release.push(() => resolve({ address: call.context.trace }))),
@@ -85,22 +41,22 @@ describe("unary calls", () => {
           return {};
         },
       }));
-    const raft = makeClient(path).of(Raft);
+    const raft = fixture.client(path).of(Raft);
     const answers = ["a", "b", "c"].map((trace) => raft.leader({}, { trace }));
     await raft.stats({});
     expect((await Promise.all(answers)).map((answer) => answer.address)).toEqual(["a", "b", "c"]);
   });
 
   test("keep the code and text of a CuriaError; anything else is internal", async () => {
-    const path = socketPath();
-    await makeServer(path, (server) =>
+    const path = fixture.path();
+    await fixture.server(path, (server) =>
       server.serve(Raft, {
         leader() {
           throw new CuriaError("no-leader", "No cluster leader");
         },
         stats: () => Promise.reject(new TypeError("boom")),
       }));
-    const raft = makeClient(path).of(Raft);
+    const raft = fixture.client(path).of(Raft);
     expect(await failureOf(raft.leader({}))).toMatchObject({
       code: "no-leader",
       message: "No cluster leader",
@@ -108,12 +64,58 @@ describe("unary calls", () => {
     expect(await failureOf(raft.stats({}))).toMatchObject({ code: "internal", message: "boom" });
     expect(await failureOf(raft.getConfiguration({}))).toMatchObject({ code: "unimplemented" });
   });
+
+  test("of 100,000 outstanding are all answered, each with its own answer", async () => {
+    const path = fixture.path();
+    await fixture.server(
+      path,
+      (server) =>
+        server.serve(Raft, { leader: (_request, call) => ({ address: call.context.trace }) }),
+    );
+    const raft = fixture.client(path).of(Raft);
+    await raft.leader({});
+    const answers = await Promise.all(
+      Array.from({ length: 100_000 }, (_, i) => raft.leader({}, { trace: String(i) })),
+    );
+    expect(answers.every((answer, i) => answer.address === String(i))).toBe(true);
+  });
+
+  test("carry answers far above the frame limit, encoded by the handler or not", async () => {
+    const path = fixture.path();
+    const reply = { cert: Buffer.alloc(5_000_000, "v") };
+    await fixture.server(path, (server) =>
+      server.serve(State, {
+        read: (request) => {
+          const answer = { kv: [{ value: reply.cert }, { value: Buffer.from("end") }] };
+          if (request.knownIndex === 0) return answer;
+          return new EncodedMessage(State.methods.read.response.encode(answer).finish());
+        },
+      }), { frameMax: 2_000_000 });
+    const state = fixture.client(path, { frameMax: 2_000_000 }).of(State);
+    for (const knownIndex of [0, 1]) {
+      const { kv } = await state.read({ knownIndex });
+      expect(kv[0]!.value.length).toBe(5_000_000);
+      expect(Buffer.from(kv[0]!.value).equals(reply.cert)).toBe(true);
+      expect(Buffer.from(kv[1]!.value).toString()).toBe("end");
+    }
+  });
+
+  test("refuse a request above the frame limit, and go on", async () => {
+    const path = fixture.path();
+    await fixture.server(path, (server) => server.serve(State, { apply: () => ({ ok: true }) }), {
+      frameMax: 100_000,
+    });
+    const state = fixture.client(path, { frameMax: 100_000 }).of(State);
+    const failure = await failureOf(state.apply({ kv: { value: new Uint8Array(100_001) } }));
+    expect(failure.code).toBe("invalid-argument");
+    expect((await state.apply({ kv: {} })).ok).toBe(true);
+  });
 });
 
 describe("server streams", () => {
   test("deliver items in order, then end", async () => {
-    const path = socketPath();
-    await makeServer(path, (server) =>
+    const path = fixture.path();
+    await fixture.server(path, (server) =>
       server.serve(Control, {
         async tailLog({ lines }, _call, stream) {
           for (let line = 0; line < lines; line++) {
@@ -123,7 +125,7 @@ describe("server streams", () => {
         },
       }));
     const lines: string[] = [];
-    for await (const item of makeClient(path).of(Control).tailLog({ lines: 1000 })) {
+    for await (const item of fixture.client(path).of(Control).tailLog({ lines: 1000 })) {
       lines.push(item.line);
     }
     expect(lines).toEqual(Array.from({ length: 1000 }, (_, line) => String(line)));
@@ -132,8 +134,8 @@ describe("server streams", () => {
 
 describe("client streams", () => {
   test("take items and answer once", async () => {
-    const path = socketPath();
-    await makeServer(path, (server) =>
+    const path = fixture.path();
+    await fixture.server(path, (server) =>
       server.serve(Raft, {
         async restoreSnapshot(chunks) {
           let index = 0;
@@ -141,7 +143,7 @@ describe("client streams", () => {
           return { index };
         },
       }));
-    const upload = makeClient(path).of(Raft).restoreSnapshot();
+    const upload = fixture.client(path).of(Raft).restoreSnapshot();
     for (let i = 0; i < 100; i++) {
       if (!upload.write({ bytes: new Uint8Array(10_000) })) await upload.drained();
     }

@@ -152,7 +152,7 @@ export class Connection implements Peer, WireHandler {
       checkVersion(hello);
       this.caller = this.#owner.hello(this, hello);
     } catch (error) {
-      const refusal = toCuriaError(error);
+      const refusal = this.#refusal = toCuriaError(error);
       this.#settings.log.warn({ peer: daemon, release, reason: refusal.message }, "peer refused");
       this.refuse(refusal);
     }
