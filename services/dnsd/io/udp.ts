@@ -31,6 +31,7 @@ export class UdpListener {
   #isClosed = false;
 
   static async open(options: UdpOptions): Promise<UdpListener> {
+    // deno-lint-ignore prefer-const -- the socket calls back before there is a listener
     let listener: UdpListener | undefined;
     const flags = flagReusePort | flagMustShare | (options.host.includes(":") ? flagIpv6Only : 0);
     const settings = {
