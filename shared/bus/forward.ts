@@ -19,9 +19,8 @@ type Again = () => ReturnType<Route>;
 
 const rawCodec: Codec<Uint8Array, Uint8Array> = {
   create: (bytes) => bytes ?? new Uint8Array(0),
-  encode: () => {
-    throw new Error("Raw payloads travel as EncodedMessage");
-  },
+  // Payloads travel as EncodedMessage; the request of an upload is empty.
+  encode: (_bytes, writer) => writer!,
   decode(source, length) {
     if (source instanceof Uint8Array) return source;
     const start = source.pos;

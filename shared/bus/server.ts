@@ -2,7 +2,7 @@
 // on to another daemon.
 
 import type { Hello } from "#proto/messages.js";
-import { CuriaError } from "../errors.ts";
+import { CuriaError, type ErrorCode } from "../errors.ts";
 import { Connection, type ConnectionOwner, type ConnectionSettings } from "./connection.ts";
 import { lessTrusted, readContext } from "./context.ts";
 import { newCounts, silentLog } from "./counts.ts";
@@ -184,6 +184,9 @@ export class BusServer implements ConnectionOwner {
         this.#dispatch(call, handler, buffer, parts.payloadStart, parts.payloadEnd);
       }
     } catch (error) {
+      if (error instanceof CuriaError) {
+        return this.#refuse(connection, id, error.code, error.message);
+      }
       // Context or payload: the frame was whole, so the connection is sound.
       this.counts.badPayloads++;
       const reason = error instanceof Error ? error.message : String(error);
@@ -269,12 +272,7 @@ export class BusServer implements ConnectionOwner {
     forwardCall(call, route!, payload, () => this.route?.(method, call));
   }
 
-  #refuse(
-    connection: Connection,
-    id: number,
-    code: "invalid-argument" | "unimplemented" | "overloaded",
-    message: string,
-  ): void {
+  #refuse(connection: Connection, id: number, code: ErrorCode, message: string): void {
     this.counts.failures++;
     connection.outbox.failure(id, code, message);
     // Who goes on calling without reading the refusals is cut off.
