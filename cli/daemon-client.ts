@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Control } from "#proto/services.ts";
 import { BusClient } from "#shared/bus/client.ts";
 import type { Client } from "#shared/bus/types.ts";
-import { isSocketName } from "#shared/config/load.ts";
+import { daemonNames } from "#shared/config/key.ts";
 import { release } from "#shared/config/release.ts";
 import type { CommandContext } from "./command.ts";
 import { flag } from "./flags.ts";
@@ -37,7 +37,12 @@ export async function findRunDir({ flags, env, api }: CommandContext): Promise<s
 /** Names without `.sock`: `raftd`, `dnsd.2`. */
 export function socketNames(runDir: string): string[] {
   if (!existsSync(runDir)) throw new CommandFailure(`There is no run directory ${runDir}`);
-  return readdirSync(runDir).filter(isSocketName).map((name) => name.replace(/\.sock$/, "")).sort();
+  const order = ["agent", ...daemonNames];
+  const place = (name: string) => order.indexOf(name.split(".")[0]!);
+  return readdirSync(runDir)
+    .filter((name) => name.endsWith(".sock") && place(name) >= 0)
+    .map((name) => name.slice(0, -".sock".length))
+    .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 }
 
 export interface DaemonLink {

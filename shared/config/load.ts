@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
 import { loadConfig, parseServices } from "./assemble.ts";
@@ -242,9 +242,4 @@ function takeFlag(
 export function socketPath(config: EffectiveConfig, daemon: string, instance = 1): string {
   const isSeveral = (config.instances[daemon] ?? 1) > 1;
   return join(config.runDir, isSeveral ? `${daemon}.${instance}.sock` : `${daemon}.sock`);
-}
-
-/** Names of files in a run directory that are daemons' sockets. */
-export function isSocketName(name: string): boolean {
-  return /^[a-z]+(?:\.\d+)?\.sock$/.test(basename(name));
 }

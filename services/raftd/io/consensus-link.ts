@@ -1,6 +1,7 @@
 // The main thread's end of the consensus worker: what one turn of the event loop asks for travels as
 // one message.
 
+import { workerFile } from "#shared/worker-file.ts";
 import { RaftProposals } from "#proto/messages.js";
 import type { RaftStatus } from "../core/raft/machine.ts";
 import type { ReadMode } from "../core/raft/messages.ts";
@@ -38,7 +39,7 @@ export class ConsensusLink {
 
   constructor(options: ConsensusOptions, events: ConsensusEvents) {
     this.#events = events;
-    this.#worker = new Worker(new URL("./consensus.ts", import.meta.url).href);
+    this.#worker = new Worker(workerFile("services/raftd/io/consensus.ts"));
     this.#worker.onmessage = ({ data }: MessageEvent<FromConsensus>) => this.#take(data);
     this.#worker.onerror = (event) => events.failed(`consensus worker: ${event.message}`);
     this.#post({ kind: "start", options });

@@ -1,6 +1,7 @@
 // The consensus thread's end of the log writer: while one batch is on its way to the disk, the next
 // one gathers (group commit).
 
+import { workerFile } from "#shared/worker-file.ts";
 import type { Effect, Persist } from "../core/raft/machine.ts";
 import type { LogPosition } from "../core/raft/messages.ts";
 import { packEntries } from "./entry-codec.ts";
@@ -17,7 +18,7 @@ export class LogWriterLink {
     { folder, reserveBytes }: { folder: string; reserveBytes: number },
     reply: (reply: WriterReply) => void,
   ) {
-    this.#worker = new Worker(new URL("./log-writer.ts", import.meta.url).href);
+    this.#worker = new Worker(workerFile("services/raftd/io/log-writer.ts"));
     this.#worker.onmessage = ({ data }: MessageEvent<WriterReply>) => {
       if (data.kind === "written") this.#isWriting = false;
       reply(data);
