@@ -11,3 +11,5 @@ Bun.serve({
   fetch: () => new Response(null, { status: 404 }),
 });
 console.log("ready");
+
+export {};

@@ -162,9 +162,13 @@ export class TestNode {
   async killAll(): Promise<void> {
     this.#agent?.kill("SIGKILL");
     await this.#agent?.exited;
-    await until(`${this.name} is gone`, STOP_TIMEOUT_MS, async () =>
-      (await Promise.all(["apid", "raftd", "gossipd"].map((daemon) => this.status(daemon))))
-        .every((status) => status === undefined));
+    await until(
+      `${this.name} is gone`,
+      STOP_TIMEOUT_MS,
+      async () =>
+        (await Promise.all(["apid", "raftd", "gossipd"].map((daemon) => this.status(daemon))))
+          .every((status) => status === undefined),
+    );
   }
 
   async stop(): Promise<void> {
