@@ -11,7 +11,8 @@ export function keyRange(prefix: Uint8Array): KeyRange {
   let end = prefix.length;
   while (end > 0 && prefix[end - 1] === 0xff) end--;
   if (end === 0) return { low: prefix, high: undefined };
-  const high = prefix.slice(0, end);
+  // Not slice(): a Buffer's shares its bytes.
+  const high = Uint8Array.from(prefix.subarray(0, end));
   high[end - 1]!++;
   return { low: prefix, high };
 }
