@@ -1,7 +1,19 @@
 // A mixed pool of Debian's `serf agent` and our own nodes: everyone sees everyone, events and queries
-// cross, deaths and departures are told apart, keys are rotated by either side. Needs `serf` on PATH.
+// cross, deaths and departures are told apart, keys are rotated by either side. Needs Debian's package `serf`.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Folder, OwnNode, SerfAgent, until } from "./gossip/agents.ts";
+
+/** Gossip reaches everyone nearly always: what asks all members may have to ask again. */
+async function attempts(check: () => Promise<void>): Promise<void> {
+  for (let left = 4; left > 0; left--) {
+    try {
+      return await check();
+    } catch {
+      // Once more; the last one below throws.
+    }
+  }
+  return check();
+}
 
 const text = (value: string) => new TextEncoder().encode(value);
 const readable = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -62,21 +74,26 @@ const everyone = Object.fromEntries(
 for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const) {
   describe(mode, () => {
     const pool = new MixedPool();
-    beforeAll(() => pool.start(keys ? [...keys] : undefined), 60_000);
+    beforeAll(() => pool.start(keys ? [...keys] : undefined), 180_000);
     afterAll(() => pool.stop());
 
     test("all see all", async () => {
       await pool.allSee(everyone);
       expect(pool.owns[0]!.loop.isEncrypted).toBe(keys !== undefined);
-    }, 60_000);
+    }, 180_000);
 
     test("tags of ours reach serf, and their change too", async () => {
       expect(await pool.serfs[1]!.tags("own-a")).toEqual({ role: "curia" });
       pool.owns[0]!.step({ kind: "tags-changed", tags: new Map([["role", "curia"], ["v", "2"]]) });
       await until("the new tag", async () => (await pool.serfs[2]!.tags("own-a"))["v"] === "2");
-      const seen = pool.owns[2]!.loop.machine.members().find((member) => member.name === "own-a");
-      expect(seen?.tags.get("v")).toBe("2");
-    }, 60_000);
+      await until(
+        "our others' view",
+        () =>
+          pool.owns[2]!.loop.machine.members().some((member) =>
+            member.name === "own-a" && member.tags.get("v") === "2"
+          ),
+      );
+    }, 180_000);
 
     test("user events cross both ways", async () => {
       await pool.serfs[0]!.run("event", "deploy", "v1");
@@ -93,7 +110,7 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
       for (const serf of pool.serfs) {
         await until(`${serf.name} gets the event`, () => serf.log.includes("restart"));
       }
-    }, 60_000);
+    }, 180_000);
 
     test("queries cross both ways, with relays", async () => {
       const asked = await pool.serfs[0]!.run(
@@ -107,28 +124,9 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
       expect(new Set(Acks)).toEqual(new Set(Object.keys(everyone)));
       expect(Responses["own-b"]).toBe("hi x");
 
-      const own = pool.owns[2]!;
-      own.step({
-        kind: "query-asked",
-        ask: 7,
-        query: {
-          name: "load",
-          payload: text(""),
-          filters: [],
-          wantsAcks: true,
-          relayFactor: 1,
-          timeoutMs: 2_000,
-        },
-      });
-      await own.seen("query-ended", (one) => one.ask === 7);
-      const acks = own.effects.flatMap((one) => one.kind === "query-acked" ? [one.from] : []);
-      expect(acks.toSorted()).toEqual(Object.keys(everyone).toSorted());
-      const answers = own.effects.flatMap((one) => one.kind === "query-responded" ? [one] : []);
-      expect(answers.map((one) => [one.from, readable(one.payload)])).toEqual([[
-        "serf-c",
-        "0.5\n",
-      ]]);
-    }, 60_000);
+      let ask = 0;
+      await attempts(() => askLoad(pool.owns[2]!, ++ask));
+    }, 180_000);
 
     if (keys) rotation(pool);
 
@@ -138,7 +136,7 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
         const { code, out } = await pool.serfs[0]!.run("rtt", "own-a", "serf-b");
         return code === 0 && out.includes("rtt");
       });
-    }, 60_000);
+    }, 180_000);
 
     test("a killed agent is failed for ours, a killed node of ours for serf", async () => {
       pool.serfs[2]!.kill();
@@ -147,13 +145,13 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
         "serf-c",
         "own-c",
       ]);
-    }, 60_000);
+    }, 180_000);
 
     test("a forced leave of a failed member is believed by both", async () => {
       pool.owns[0]!.step({ kind: "force-leave-requested", name: "serf-c", prune: false });
       await pool.serfs[0]!.run("force-leave", "own-c");
       await pool.allSee({ ...everyone, "serf-c": "left", "own-c": "left" }, ["serf-c", "own-c"]);
-    }, 60_000);
+    }, 180_000);
 
     test("who leaves is left, not failed", async () => {
       await pool.serfs[1]!.run("leave");
@@ -162,8 +160,29 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
       await pool.owns[1]!.stop();
       const gone = ["serf-c", "own-c", "serf-b", "own-b"];
       await pool.allSee({ "serf-b": "left", "own-b": "left", "serf-a": "alive" }, gone);
-    }, 60_000);
+    }, 180_000);
   });
+}
+
+async function askLoad(own: OwnNode, ask: number): Promise<void> {
+  const query = {
+    name: "load",
+    payload: text(""),
+    filters: [],
+    wantsAcks: true,
+    relayFactor: 1,
+    timeoutMs: 2_000,
+  };
+  own.step({ kind: "query-asked", ask, query });
+  await own.seen("query-ended", (one) => one.ask === ask);
+  const acks = own.effects.flatMap((one) =>
+    one.kind === "query-acked" && one.ask === ask ? [one.from] : []
+  );
+  expect(acks.toSorted()).toEqual(Object.keys(everyone).toSorted());
+  const answers = own.effects.flatMap((one) =>
+    one.kind === "query-responded" && one.ask === ask ? [[one.from, readable(one.payload)]] : []
+  );
+  expect(answers).toEqual([["serf-c", "0.5\n"]]);
 }
 
 function rotation(pool: MixedPool): void {
@@ -171,16 +190,17 @@ function rotation(pool: MixedPool): void {
     pool.owns.map((own) => own.loop.keyring!.keys.map((key) => key[0]!).join());
 
   test("serf rotates the key of the mixed pool", async () => {
-    const run = async (...args: string[]) => {
-      const { code, out } = await pool.serfs[0]!.run("keys", ...args);
-      expect([args[0]!, code, code === 0 ? "" : out]).toEqual([args[0]!, 0, ""]);
-    };
+    const run = (argument: string) =>
+      attempts(async () => {
+        const { code, out } = await pool.serfs[0]!.run("keys", argument);
+        expect([argument, code, code === 0 ? "" : out]).toEqual([argument, 0, ""]);
+      });
     await run(`-install=${k2.toBase64()}`);
     expect(primaries()).toEqual(["0,32", "0,32", "0,32"]);
     await run(`-use=${k2.toBase64()}`);
     await run(`-remove=${k1.toBase64()}`);
     expect(primaries()).toEqual(["32", "32", "32"]);
-  }, 60_000);
+  }, 180_000);
 
   test("we rotate it back", async () => {
     const own = pool.owns[1]!;
@@ -197,13 +217,16 @@ function rotation(pool: MixedPool): void {
       return (await own.seen("keys-answered", (one) => one.ask === number)).outcome;
     };
     for (const [operation, key] of [["install", k1], ["use", k1], ["remove", k2]] as const) {
-      const outcome = await operate(operation, key);
-      expect([outcome.nodesCount, outcome.answersCount, outcome.errorsCount]).toEqual([6, 6, 0]);
+      await attempts(async () => {
+        const { nodesCount, answersCount, errorsCount } = await operate(operation, key);
+        expect([nodesCount, answersCount, errorsCount]).toEqual([6, 6, 0]);
+      });
     }
-    const { keys, primaryKeys } = await operate("list");
-    expect([...keys]).toEqual([[k1.toBase64(), 6]]);
-    // Debian's agent is older than the field for the primary key.
-    expect(primaryKeys.get(k1.toBase64())).toBeGreaterThanOrEqual(3);
+    await attempts(async () => {
+      const { keys, primaryKeys } = await operate("list");
+      expect([...keys]).toEqual([[k1.toBase64(), 6]]);
+      expect([...primaryKeys]).toEqual([[k1.toBase64(), 6]]);
+    });
     await pool.allSee(everyone);
-  }, 60_000);
+  }, 180_000);
 }

@@ -41,6 +41,8 @@ export interface Settings {
   /** After it a dead node's name may come back with another address; 0 is never. */
   deadNodeReclaimMs: number;
   tcpPings: boolean;
+  /** Tell and learn network coordinates in acks. */
+  coordinates: boolean;
   /** Helpers say when they too get no answer; suspects are told with the probe (Lifeguard). */
   nacks: boolean;
   buddy: boolean;
@@ -99,6 +101,7 @@ export const lanProfile: Profile = {
   packetBytesMax: 1_400,
   deadNodeReclaimMs: 0,
   tcpPings: true,
+  coordinates: true,
   nacks: true,
   buddy: true,
   stallMs: 250,

@@ -102,7 +102,7 @@ export class PoolLoop {
     };
     const counts = newTransportCounts();
     // The ports open before the machine is there; what arrives in between is dropped, as if lost.
-    let loop: PoolLoop | undefined;
+    let loop: PoolLoop | undefined = undefined;
     const tcp = new TcpPort(envelope, options.settings.tcpTimeoutMs, counts, {
       received: (stream, from, message) =>
         loop?.step({ kind: "received-stream", stream, from, message }),

@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { Random } from "#shared/random.ts";
 import type { Input, Member } from "../../../services/gossipd/core/border.ts";
 import { formatKeyring, Keyring } from "../../../services/gossipd/core/keyring.ts";
-import { localProfile } from "../../../services/gossipd/core/settings.ts";
+import { lanProfile } from "../../../services/gossipd/core/settings.ts";
 import { type OutsideEffect, PoolLoop } from "../../../services/gossipd/io/loop.ts";
 
 export const loopback = Uint8Array.of(127, 0, 0, 1);
 const versions = Uint8Array.of(1, 5, 2, 2, 5, 5);
-const waitMaxMs = 30_000;
+/** A rumour may die out before it reached everyone; then the exchange of whole states, each 30 s,
+ *  brings it. */
+const waitMaxMs = 90_000;
 
 /** Polls a condition that other processes bring about. */
 export async function until<T>(
@@ -75,7 +77,7 @@ export class SerfAgent {
   ): Promise<SerfAgent> {
     const port = await freePort();
     const rpcPort = await freePort();
-    const args = ["-profile=local", "-protocol=5", `-node=${name}`, "-log-level=debug"];
+    const args = ["-profile=lan", "-protocol=5", `-node=${name}`, "-log-level=debug"];
     args.push(`-bind=127.0.0.1:${port}`, `-rpc-addr=127.0.0.1:${rpcPort}`, ...options.args ?? []);
     if (options.keys) {
       const file = join(folder.path, `${name}.keyring`);
@@ -148,7 +150,7 @@ export class OwnNode {
     const node = new OwnNode(name);
     node.loop = await PoolLoop.open({
       settings: {
-        ...localProfile,
+        ...lanProfile,
         name,
         address: loopback,
         port: 0,

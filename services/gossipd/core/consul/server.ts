@@ -52,6 +52,10 @@ function whole(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
+/** Set to `absent` in a node's LAN tags while its checkd is away: services of a dead checker must not
+ *  stay passing for ever, so the leader turns that node's serfHealth critical. */
+export const checkerTag = "checkd";
+
 export interface OwnTagsSource {
   isServer: boolean;
   nodeId: string;

@@ -157,7 +157,7 @@ function finishRound(pool: Pool, awarenessBy: number): void {
 
 export function heardPing(pool: Pool, ping: Ping, from: Endpoint): void {
   if (ping.Node !== "" && ping.Node !== pool.settings.name) return drop(pool, "wrong-node");
-  const Payload = encodeCoordinate(pool.coordinates.own);
+  const Payload = pool.settings.coordinates ? encodeCoordinate(pool.coordinates.own) : null;
   const body: AckResp = { Payload, SeqNo: ping.SeqNo };
   sendWithNews(pool, replyTo(ping, from), { kind: "ackResp", body });
 }
@@ -205,7 +205,8 @@ export function heardAck(pool: Pool, ack: AckResp): void {
   const round = pool.probe;
   if (round?.seqNo !== ack.SeqNo) return drop(pool, "unexpected");
   const rttMs = pool.nowMs - round.sentMs;
-  if (!round.helpersAsked && ack.Payload) learnCoordinate(pool, round.node, ack.Payload, rttMs);
+  const learns = pool.settings.coordinates && !round.helpersAsked;
+  if (learns && ack.Payload) learnCoordinate(pool, round.node, ack.Payload, rttMs);
   finishRound(pool, -1);
 }
 
