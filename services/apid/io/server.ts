@@ -26,7 +26,7 @@ export interface ServerOptions {
   checksPrintable: boolean;
   /** What is served outside /v1/: the UI. */
   fallback(path: string, exchange: Exchange): Answer | Promise<Answer> | undefined;
-  onAnswered(route: string, method: string, status: number, ms: number): void;
+  onAnswered(status: number): void;
   onFailed(error: unknown, call: { method: string; path: string }): void;
 }
 
@@ -225,7 +225,7 @@ export class ApiServer {
     if (answer === written) return;
     const isApi = path.startsWith("/v1/") || path.startsWith("/debug/");
     const common = isApi ? this.#apiLines : this.#plainLines;
-    this.#options.onAnswered(path, exchange.method, answer.status, 0);
+    this.#options.onAnswered(answer.status);
     const { body } = answer;
     const isZipped = body.length >= gzipBytesMin && isApi && acceptsGzip(exchange);
     if (answer.whole !== undefined && exchange.takesWhole && exchange.method === "GET") {

@@ -1,0 +1,116 @@
+// /v1/snapshot (spec: http-api 5.14).
+
+import { Raft } from "#proto/services.ts";
+import type { BusClient } from "#shared/bus/client.ts";
+import { CuriaError, toCuriaError } from "#shared/errors.ts";
+import { emptyAnswer, readHeaders } from "../../core/answer.ts";
+import { HttpError } from "../../core/http-error.ts";
+import { parseDatacenter, parseToken, type ReadMode } from "../../core/params.ts";
+import { type Call, type Handler, type Route, written } from "../call.ts";
+import type { ApiLines } from "./table.ts";
+
+export interface SnapshotDaemons {
+  state: BusClient;
+  datacenter: string;
+  lines: ApiLines;
+}
+
+/** A client that does not read for so long has gone. */
+const saveTimeoutMs = 600_000;
+
+export function snapshotRoutes(daemons: SnapshotDaemons): Route[] {
+  const get: Handler = (call) => save(call, daemons);
+  const put: Handler = (call) => restore(call, daemons);
+  return [{
+    path: "/v1/snapshot",
+    methods: { GET: get, PUT: put },
+    acl: "acl:write",
+    enterprise: "none",
+  }];
+}
+
+function target(call: Call, { datacenter }: SnapshotDaemons) {
+  return {
+    datacenter: parseDatacenter(call.query, datacenter),
+    token: parseToken(call.query, call, ""),
+    timeoutMs: saveTimeoutMs,
+  };
+}
+
+async function save(call: Call, daemons: SnapshotDaemons): Promise<typeof written> {
+  const mode: ReadMode = call.query.has("stale") ? "stale" : "default";
+  const options = target(call, daemons);
+  // The index must be known before the first byte: it is of the moment before the copy.
+  const { applied } = await position(daemons, options, mode);
+  const stream = daemons.state.of(Raft).saveSnapshot({}, {
+    ...options,
+    consistency: mode,
+    target: mode === "stale" ? "" : "leader",
+  });
+  const chunks = stream[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  const headers = readHeaders({
+    index: applied,
+    knownLeader: true,
+    lastContactMs: 0,
+    mode,
+    showsConsistency: false,
+    isStreaming: false,
+  });
+  const out = call.exchange.startStream(
+    200,
+    `Content-Type: application/x-gzip\r\n${daemons.lines()}${headers}`,
+  );
+  call.exchange.onAbort(() => stream.cancel());
+  try {
+    for (let chunk = first; !chunk.done; chunk = await chunks.next()) {
+      if (out.isClosed) break;
+      await out.write(chunk.value.bytes);
+    }
+    out.end();
+  } catch {
+    out.abort();
+  }
+  return written;
+}
+
+async function position(
+  { state }: SnapshotDaemons,
+  options: { datacenter: string; token: string },
+  mode: ReadMode,
+): Promise<{ applied: number }> {
+  const stats = state.of(Raft).stats({}, {
+    datacenter: options.datacenter,
+    token: options.token,
+    target: mode === "stale" ? "" : "leader",
+  });
+  try {
+    return { applied: (await stats).appliedIndex };
+  } catch (error) {
+    if (toCuriaError(error).code !== "permission-denied") throw error;
+    return { applied: 1 };
+  }
+}
+
+async function restore(call: Call, daemons: SnapshotDaemons) {
+  if (call.query.has("stale")) throw new HttpError(500, "stale not allowed for restore");
+  const upload = daemons.state.of(Raft).restoreSnapshot({
+    ...target(call, daemons),
+    target: "leader",
+  });
+  // A refusal may come while we still send.
+  let refusal: unknown;
+  upload.answer.catch((error) => refusal = error);
+  try {
+    for await (const part of call.exchange.bodyParts()) {
+      if (refusal !== undefined || upload.isClosed) break;
+      if (!upload.write({ bytes: part })) await upload.drained();
+    }
+    upload.end();
+    await upload.answer;
+  } catch (error) {
+    upload.cancel();
+    throw new HttpError(500, (error as CuriaError).message);
+  }
+  return emptyAnswer;
+}
