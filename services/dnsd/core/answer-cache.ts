@@ -1,5 +1,6 @@
 // Templates by the bytes of the question. Two generations bound the memory: when the young one is
-// full it becomes the old one, and what is asked for again moves over.
+// full it becomes the old one, and what is asked for again moves over. Only what is asked a second
+// time gets in, so that names made up at random neither fill it nor cost more than their answer.
 
 import type { Transport } from "./message.ts";
 import type { Template } from "./template.ts";
@@ -18,8 +19,13 @@ interface Entry {
 /** Longer questions carry options that hardly come twice. */
 const messageBytesMax = 300;
 
+const seenCount = 1 << 16;
+
 export class AnswerCache {
   readonly #entriesMax: number;
+  /** By hash: the questions asked once lately. */
+  readonly #seen = new Uint8Array(seenCount);
+  #seenUsed = 0;
   #young: Generation = { udp: new Map(), tcp: new Map() };
   #old: Generation = { udp: new Map(), tcp: new Map() };
 
@@ -47,8 +53,20 @@ export class AnswerCache {
     return versions.isCurrent(entry.reads) ? entry.template : undefined;
   }
 
+  /** Whether the question was asked before; from now on it was. */
+  isWanted(message: Uint8Array): boolean {
+    if (message.length > messageBytesMax) return false;
+    const hash = hashOf(message);
+    if (this.#seen[hash] === 1) return true;
+    if (++this.#seenUsed > seenCount / 4) {
+      this.#seen.fill(0);
+      this.#seenUsed = 1;
+    }
+    this.#seen[hash] = 1;
+    return false;
+  }
+
   add(message: Uint8Array, transport: Transport, template: Template, reads: ReadSet): void {
-    if (message.length > messageBytesMax) return;
     this.#put(keyOf(message), transport, { template, reads });
   }
 
@@ -75,4 +93,11 @@ interface Generation {
 /** Everything but the id. */
 function keyOf(message: Uint8Array): string {
   return Buffer.prototype.latin1Slice.call(message, 2, message.length);
+}
+
+/** FNV-1a over everything but the id. */
+function hashOf(message: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let i = 2; i < message.length; i++) hash = Math.imul(hash ^ message[i]!, 0x01000193);
+  return (hash ^ (hash >>> 16)) & (seenCount - 1);
 }

@@ -140,7 +140,8 @@ export class Responder {
     if (said.kind === "wait") return { kind: "wait", needs: said.needs, query };
     if (said.kind === "forward") return { kind: "forward", query };
     const { draft } = said;
-    if (!said.repeatable || fetched.size > 0 || query.edns?.subnet !== undefined) {
+    const isPlain = said.repeatable && fetched.size === 0 && query.edns?.subnet === undefined;
+    if (!isPlain || !this.#cache.isWanted(message)) {
       return this.#encode(query, this.#drawReply(query, draft, transport), arrival);
     }
     if (draft.groups.length > 1) {

@@ -1,8 +1,6 @@
 // The record types that dnsd makes or passes on, as data: type → code, textual form. How each is
 // put into bytes stands in wire/encode.ts.
 
-import { formatIp } from "../ip.ts";
-
 export const typeCodes = {
   A: 1,
   NS: 2,
@@ -104,7 +102,7 @@ export function recordText(record: ResourceRecord): string {
   switch (record.kind) {
     case "A":
     case "AAAA":
-      return head + formatIp(record.bytes);
+      return head + record.bytes.join(".");
     case "CNAME":
     case "NS":
     case "PTR":

@@ -79,16 +79,33 @@ export class MessageWriter {
 
   /** Writes the first label and returns the rest of the name. */
   #label(name: string): string {
-    let end = name.indexOf(".");
-    if (name.includes("\\")) end = labelEnd(name);
-    const label = end < 0 ? name : name.slice(0, end);
-    const bytes = isPlain(label) ? undefined : unescapeText(label);
-    const length = bytes?.length ?? label.length;
+    const start = this.at + 1;
+    let length = 0;
+    for (; length < name.length; length++) {
+      const code = name.charCodeAt(length);
+      if (code === dot) break;
+      if (code === backslash || code > 0x7e) return this.#oddLabel(name);
+      if (this.#bytes !== undefined) this.#bytes[start + length] = code;
+    }
+    this.#endLabel(length);
+    return length === name.length ? "." : name.slice(length + 1);
+  }
+
+  /** One with escapes or other bytes than letters have. */
+  #oddLabel(name: string): string {
+    const end = labelEnd(name);
+    const bytes = unescapeText(end < 0 ? name : name.slice(0, end));
+    if (this.#bytes !== undefined && this.at + 1 + bytes.length <= this.#bytes.length) {
+      this.#bytes.set(bytes, this.at + 1);
+    }
+    this.#endLabel(bytes.length);
+    return end < 0 ? "." : name.slice(end + 1);
+  }
+
+  #endLabel(length: number): void {
     if (length === 0 || length > labelBytesMax) this.isBroken = true;
     this.uint8(length);
-    if (bytes !== undefined) this.raw(bytes);
-    else for (let i = 0; i < length; i++) this.uint8(label.charCodeAt(i));
-    return end < 0 ? "." : name.slice(end + 1);
+    this.at += length;
   }
 
   /** Writes a length before what the work writes. */
@@ -103,18 +120,13 @@ export class MessageWriter {
   }
 }
 
+const dot = 0x2e;
+const backslash = 0x5c;
+
 function labelEnd(name: string): number {
   for (let i = 0; i < name.length; i++) {
     if (name[i] === "\\") i++;
     else if (name[i] === ".") return i;
   }
   return -1;
-}
-
-function isPlain(label: string): boolean {
-  for (let i = 0; i < label.length; i++) {
-    const code = label.charCodeAt(i);
-    if (code > 0x7e || code === 0x5c) return false;
-  }
-  return true;
 }
