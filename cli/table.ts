@@ -34,6 +34,7 @@ function family(
   return { name, summary, groups: [{ path: name, summary, usage }, ...inner], load };
 }
 
+const gossip = () => import("./events.ts");
 const node = () => import("./node.ts");
 const inspect = () => import("./inspect.ts");
 const members = () => import("./members.ts");
@@ -41,10 +42,12 @@ const members = () => import("./members.ts");
 export const families: readonly CommandFamily[] = [
   single("agent", "Runs a node: all of its daemons", () => import("./agent/command.ts")),
   family("catalog", "Interact with the catalog", () => import("./catalog.ts")),
+  single("event", "Fire a new event", gossip),
   single("force-leave", "Forces a member to enter the 'left' state", members),
   single("info", "Provides debugging information for operators", node),
   single("join", "Tell the agent to join a cluster", members),
   single("keygen", "Generates a new encryption key", () => import("./local.ts")),
+  single("keyring", "Manages gossip layer encryption keys", gossip),
   family("kv", "Interact with the key-value store", () => import("./kv.ts")),
   single("leave", "Gracefully leaves the cluster and shuts down", members),
   single("maint", "Controls node or service maintenance mode", node),
@@ -52,9 +55,38 @@ export const families: readonly CommandFamily[] = [
   single("metrics", "Shows the metrics of a daemon", inspect),
   single("members", "Lists the members of a cluster", members),
   single("monitor", "Stream logs from a Consul agent", node),
+  family(
+    "operator",
+    "Provides cluster-level tools for Consul operators",
+    () => import("./operator.ts"),
+    "<subcommand> [options]",
+    [
+      {
+        path: "operator autopilot",
+        summary: "Provides tools for modifying Autopilot configuration",
+        usage: "<subcommand> [options]",
+      },
+      {
+        path: "operator raft",
+        summary: "Provides cluster-level tools for Consul operators",
+        usage: "<subcommand> [options]",
+      },
+      {
+        path: "operator usage",
+        summary: "Provides cluster-level usage information",
+        usage: "<subcommand> [options]",
+      },
+    ],
+  ),
   single("ps", "Shows the daemons of this node", inspect),
   single("reload", "Triggers the agent to reload its configuration", node),
+  single("rtt", "Estimates network round trip time between nodes", gossip),
   family("services", "Interact with services", () => import("./services.ts")),
+  family(
+    "snapshot",
+    "Saves, restores and inspects snapshots of Consul server state",
+    () => import("./snapshot.ts"),
+  ),
   single("validate", "Validate config files/directories", () => import("./local.ts")),
   single("version", "Prints the version", () => import("./local.ts")),
 ];
