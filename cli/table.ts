@@ -51,6 +51,7 @@ export const families: readonly CommandFamily[] = [
   family("kv", "Interact with the key-value store", () => import("./kv.ts")),
   single("leave", "Gracefully leaves the cluster and shuts down", members),
   single("maint", "Controls node or service maintenance mode", node),
+  single("lock", "Execute a command holding a lock", () => import("./lock.ts")),
   single("logs", "Shows the last log lines of a daemon", inspect),
   single("metrics", "Shows the metrics of a daemon", inspect),
   single("members", "Lists the members of a cluster", members),
@@ -89,4 +90,5 @@ export const families: readonly CommandFamily[] = [
   ),
   single("validate", "Validate config files/directories", () => import("./local.ts")),
   single("version", "Prints the version", () => import("./local.ts")),
+  single("watch", "Watch for changes in Consul", () => import("./watch.ts")),
 ];
