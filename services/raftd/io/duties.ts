@@ -1,7 +1,7 @@
 // What this server does besides answering: while blank, it watches for its cluster to bootstrap;
 // while leader, it keeps the members of Raft and the catalog equal to what gossip says.
 
-import type { Query, ReadReply } from "#proto/messages.js";
+import { Command, type Query, type ReadReply } from "#proto/messages.js";
 import { Raft } from "#proto/services.ts";
 import { BusClient } from "#shared/bus/client.ts";
 import type { Call } from "#shared/bus/types.ts";
@@ -12,6 +12,7 @@ import {
   decideBootstrap,
   type ServerMember,
 } from "../core/duties/bootstrap.ts";
+import { type CatalogRows, reconcile, serfHealth } from "../core/duties/reconcile.ts";
 import { nextServerChange, type ServerHealth } from "../core/duties/servers.ts";
 import type { Configuration } from "../core/raft/messages.ts";
 import type { RaftStatus } from "../core/raft/machine.ts";
@@ -37,6 +38,9 @@ export interface DutiesParts {
 }
 
 const INTERVAL_MS = 500;
+/** All members are looked at again after this long, whatever gossip says. */
+const RECONCILE_MS = 60_000;
+const APPLY_TIMEOUT_MS = 10_000;
 const BOOTSTRAP_RETRY_MS = 1_000;
 const ASK_TIMEOUT_MS = 1_000;
 
@@ -45,6 +49,8 @@ export class Duties {
   readonly #timer: Timer;
   readonly #health = new Map<string, ServerHealth>();
   #ledSinceMs = 0;
+  #reconciledMs = -Infinity;
+  #reconciledVersion = -1;
   #isRunning = false;
   #runAgain = false;
   #bootstraps = 0;
@@ -59,6 +65,7 @@ export class Duties {
   }
 
   leadershipChanged({ role }: Leadership): void {
+    this.#reconciledMs = -Infinity;
     if (role !== "leader") this.#ledSinceMs = 0;
     else if (this.#ledSinceMs === 0) this.#ledSinceMs = bootTimeMs();
     this.run();
@@ -106,8 +113,46 @@ export class Duties {
   }
 
   async #lead(): Promise<void> {
+    // While gossipd is silent nothing follows from what it said last.
+    if (!this.#parts.members.isFresh(performance.now())) return;
+    await this.#reconcile();
+    await this.#changeServers();
+  }
+
+  async #reconcile(): Promise<void> {
+    const { members, context, files, proposals } = this.#parts;
+    const nowMs = bootTimeMs();
+    const isDue = nowMs - this.#reconciledMs >= RECONCILE_MS;
+    if (!isDue && this.#reconciledVersion === members.version) return;
+    const { version } = members;
+    const { nodes, checks, services } = files.current.tables;
+    const rows: CatalogRows = {
+      node: (name) => nodes.find("", name),
+      check: (node, id) => checks.find("", node, id),
+      service: (node, id) => services.find("", node, id),
+      *nodesWithSerfHealth() {
+        for (const { node, checkId } of checks.list("")) if (checkId === serfHealth) yield node;
+      },
+    };
+    const { identity } = context;
+    const settings = { datacenter: identity.datacenter, self: identity.node };
+    for (const command of reconcile([...members.all()], rows, settings)) {
+      const outcome = await proposals.propose(
+        Command.encode(command).finish(),
+        undefined,
+        APPLY_TIMEOUT_MS,
+      );
+      if (outcome.errorCode !== 0) {
+        const node = command.register?.node?.node ?? command.deregister?.node;
+        context.log.warn({ node, error: outcome.error }, "member not brought into the catalog");
+      }
+    }
+    this.#reconciledVersion = version;
+    this.#reconciledMs = nowMs;
+  }
+
+  async #changeServers(): Promise<void> {
     const { members, context, replica, operator, link } = this.#parts;
-    if (!members.isFresh(performance.now())) return;
     const alive = members.servers();
     const nowMs = bootTimeMs();
     this.#observe(alive, await link.status(), nowMs);

@@ -21,6 +21,8 @@ export class Members {
   readonly #datacenter: string;
   #members = new Map<string, Member>();
   #next: Map<string, Member> | undefined;
+  /** Another number whenever a member changed. */
+  version = 0;
   #heardMs = -Infinity;
   #isWhole = false;
   #timer: Timer | undefined;
@@ -84,13 +86,16 @@ export class Members {
       this.#members = this.#next ?? this.#members;
       this.#next = undefined;
       this.#isWhole = true;
+      this.version++;
       return this.#events.changed();
     }
     if (member === null) return;
     const members = this.#next ?? this.#members;
     if (kind === "reap") members.delete(member.name);
     else members.set(member.name, member);
-    if (this.#next === undefined) this.#events.changed();
+    if (this.#next !== undefined) return;
+    this.version++;
+    this.#events.changed();
   }
 }
 
