@@ -79,11 +79,9 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
 
   /** Typed methods of a service that the daemon serves. */
   of<S extends Service>(service: S): Client<S> {
-    const known = this.#clients.get(service);
-    if (known !== undefined) return known as Client<S>;
-    const client = makeClient(service, this);
-    this.#clients.set(service, client);
-    return client;
+    let client = this.#clients.get(service);
+    if (client === undefined) this.#clients.set(service, client = makeClient(service, this));
+    return client as Client<S>;
   }
 
   /** Opens the connection before the first call needs it. */
@@ -95,7 +93,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     this.#isClosed = true;
     this.#dialer.close();
     this.#deadlines.stop();
-    const error = new CuriaError("unavailable", `The connection to ${this.daemon} was closed`);
+    const error = new CuriaError("unavailable", `The client of ${this.daemon} is closed`);
     for (const call of this.#pending.takeWaiting()) call.fail(error);
     for (const connection of this.#pending.connections) {
       for (const call of this.#pending.take(connection)) call.fail(error);
@@ -179,15 +177,11 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     }
     this.#pending.waiting.add(call);
     // A stream without a deadline must not wait for ever for a daemon that is not there.
-    if (call.deadlineMs === Infinity) this.#giveUpLater(call);
+    if (call.deadlineMs === Infinity) {
+      const giveUp = () => this.#pending.waiting.has(call) && call.fail(this.#unreachable());
+      setTimeout(giveUp, streamConnectMs).unref();
+    }
     this.#dialer.dial();
-  }
-
-  #giveUpLater(call: OutgoingCall): void {
-    const timer = setTimeout(() => {
-      if (this.#pending.waiting.has(call)) call.fail(this.#unreachable());
-    }, streamConnectMs);
-    timer.unref();
   }
 
   #unreachable(): CuriaError {

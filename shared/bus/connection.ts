@@ -10,6 +10,7 @@ import type { BusCounts, BusLog, CallerClass, Identity, Peer } from "./types.ts"
 
 export const busVersion = 1;
 export const busVersionOldest = 1;
+const helloTimeoutMs = 5_000;
 
 export interface ConnectionSettings {
   identity: Identity;
@@ -48,6 +49,7 @@ export class Connection implements Peer, WireHandler {
   #refusal: CuriaError | undefined;
   #isHeard = true;
   #silentIntervals = 0;
+  readonly #greeting: ReturnType<typeof setTimeout>;
   #pings: ReturnType<typeof setInterval> | undefined;
   readonly #closeListeners = new Set<() => void>();
 
@@ -70,6 +72,8 @@ export class Connection implements Peer, WireHandler {
     }).finish();
     this.outbox.bytes(0, body.hello, hello);
     this.outbox.unblock();
+    this.#greeting = setTimeout(() => this.#broken("no hello in time"), helloTimeoutMs);
+    this.#greeting.unref();
     if (settings.pingIntervalMs > 0) {
       this.#pings = setInterval(() => this.#ping(), settings.pingIntervalMs);
       this.#pings.unref();
@@ -84,8 +88,9 @@ export class Connection implements Peer, WireHandler {
     return this.outbox.queuedBytes;
   }
 
-  removeCloseListener(listener: () => void): void {
-    this.#closeListeners.delete(listener);
+  /** Reads no more: the other side will send again, elsewhere or later, what was not read. */
+  stopReading(): void {
+    if (!this.isClosed) this.#wire.pause();
   }
 
   /** Tells why, then closes. */
@@ -146,6 +151,7 @@ export class Connection implements Peer, WireHandler {
       return this.#broken("malformed hello");
     }
     this.#isGreeted = true;
+    clearTimeout(this.#greeting);
     const { daemon, release, nodeId, node, datacenter } = hello;
     this.identity = { daemon, release, nodeId, node, datacenter };
     try {
@@ -200,6 +206,7 @@ export class Connection implements Peer, WireHandler {
   #finish(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    clearTimeout(this.#greeting);
     clearInterval(this.#pings);
     this.#splitter.stop();
     this.outbox.close();

@@ -1,9 +1,9 @@
 // Makes a client's connection and makes it again: addresses in order, with backoff, and back to an
 // earlier address as soon as it answers.
 
-import { type CuriaError, toCuriaError } from "../errors.ts";
+import { CuriaError, toCuriaError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
-import type { Transport, Wire } from "./transport.ts";
+import { formatAddress, type Transport, type Wire, type WireHandler } from "./transport.ts";
 import type { Address } from "./types.ts";
 
 export interface DialerOptions {
@@ -20,6 +20,8 @@ export interface DialerOptions {
 
 /** How often an earlier address is tried while a later one serves. */
 const returnIntervalMs = 250;
+/** A host that is gone does not refuse: it is silent. */
+const connectTimeoutMs = 3_000;
 /** A connection that lived so long starts the backoff anew. */
 const settledMs = 200;
 
@@ -103,13 +105,24 @@ export class Dialer {
 
   async #open(address: Address): Promise<Connection | undefined> {
     let connection: Connection | undefined;
+    let isLate = false;
+    const timeout = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      isLate = true;
+      timeout.reject(
+        new CuriaError("unavailable", `Connecting to ${formatAddress(address)} takes too long`),
+      );
+    }, connectTimeoutMs);
     try {
-      await this.#options.transport.connect(address, (wire) => {
-        connection = this.#options.open(wire);
-        return connection;
+      const connected = this.#options.transport.connect(address, (wire) => {
+        if (isLate) return new LateWire(wire);
+        return connection = this.#options.open(wire);
       });
+      await Promise.race([connected, timeout.promise]);
     } catch (error) {
       this.lastProblem = toCuriaError(error).message;
+    } finally {
+      clearTimeout(timer);
     }
     return connection;
   }
@@ -135,4 +148,15 @@ export class Dialer {
     }, returnIntervalMs);
     this.#timer.unref();
   }
+}
+
+/** Came when nobody waited any more. */
+class LateWire implements WireHandler {
+  constructor(wire: Wire) {
+    queueMicrotask(() => wire.close());
+  }
+
+  onBytes(): void {}
+  onDrain(): void {}
+  onWireClosed(): void {}
 }

@@ -98,7 +98,7 @@ export class BusServer implements ConnectionOwner {
     return this.#connections.size;
   }
 
-  /** No new connections; calls under way get `graceMs` to end, then everything closes. */
+  /** No new connections or calls; those under way get `graceMs` to end, then everything closes. */
   async stop(graceMs = 1_000): Promise<void> {
     for (const listener of this.#listeners.splice(0)) listener.close();
     const leaving = new CuriaError("unavailable", `${this.#options.identity.daemon} is stopping`);
