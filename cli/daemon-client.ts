@@ -40,7 +40,7 @@ export function socketNames(runDir: string): string[] {
   const order = ["agent", ...daemonNames];
   const place = (name: string) => order.indexOf(name.split(".")[0]!);
   return readdirSync(runDir)
-    .filter((name) => name.endsWith(".sock") && place(name) >= 0)
+    .filter((name) => /^[a-z]+(\.\d+)?\.sock$/.test(name) && place(name) >= 0)
     .map((name) => name.slice(0, -".sock".length))
     .sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 }

@@ -34,7 +34,12 @@ export const daemons: readonly Daemon[] = [
     ...everywhere,
     load: () => import("../services/relayd/main.ts"),
   },
-  { name: "gossipd", summary: "Who is alive", ...everywhere, load: service("gossipd") },
+  {
+    name: "gossipd",
+    summary: "Who is alive",
+    ...everywhere,
+    load: () => import("../services/gossipd/main.ts"),
+  },
   {
     name: "checkd",
     summary: "Services and checks",
@@ -47,7 +52,12 @@ export const daemons: readonly Daemon[] = [
     ...everywhere,
     load: () => import("../services/dnsd/main.ts"),
   },
-  { name: "apid", summary: "The HTTP API", ...everywhere, load: service("apid") },
+  {
+    name: "apid",
+    summary: "The HTTP API",
+    ...everywhere,
+    load: () => import("../services/apid/main.ts"),
+  },
   { name: "cad", summary: "Certificates", ...everywhere, load: service("cad") },
 ];
 
