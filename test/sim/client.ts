@@ -6,6 +6,7 @@ import type { ReadMode } from "../../services/raftd/core/raft/messages.ts";
 import type { Call, History, Op } from "./history.ts";
 import { ABSENT } from "./kv.ts";
 import type { Answer, Request } from "./state-thread.ts";
+import type { Mix } from "./mix.ts";
 import { count, type World } from "./world.ts";
 
 /** Sends a request to a server; the answer may never come. */
@@ -48,7 +49,9 @@ export class Client {
   #generation = 0;
   #sequence = 0;
   #isStopped = false;
-  readonly #pauseMaxMs: number;
+  readonly #mix: Mix;
+  /** The server it lives with. */
+  readonly #home: string;
 
   constructor(
     world: World,
@@ -57,7 +60,8 @@ export class Client {
     keys: Keys,
     ask: Ask,
     servers: () => readonly string[],
-    pauseMaxMs: number,
+    mix: Mix,
+    home: string,
   ) {
     this.#world = world;
     this.#random = world.random.split();
@@ -66,11 +70,15 @@ export class Client {
     this.#keys = keys;
     this.#ask = ask;
     this.#servers = servers;
-    this.#pauseMaxMs = pauseMaxMs;
+    this.#mix = mix;
+    this.#home = home;
   }
 
   start(): void {
-    this.#world.queue.after(this.#random.between(0, this.#pauseMaxMs), () => this.#next());
+    this.#world.queue.after(
+      this.#random.between(0, this.#mix.clientPauseMaxMs),
+      () => this.#next(),
+    );
   }
 
   stop(): void {
@@ -117,8 +125,10 @@ export class Client {
       if (attempt >= 12) return this.#giveUp(call);
       queue.after(waitMs, () => this.#attempt(call, request, attempt + 1));
     };
-    queue.after(random.between(200, 1_500), () => again(0));
-    this.#ask(random.pick(this.#servers()), request, (answer) => {
+    queue.after(random.between(150, 800), () => again(0));
+    const isHome = random.chance(this.#mix.pinnedShare);
+    const server = isHome ? this.#home : random.pick(this.#servers());
+    this.#ask(server, request, (answer) => {
       if (isOver) return;
       if (answer.kind !== "done") return again(random.between(5, 80));
       isOver = true;
@@ -136,6 +146,9 @@ export class Client {
   }
 
   #pause(): void {
-    this.#world.queue.after(this.#random.between(0, this.#pauseMaxMs), () => this.#next());
+    this.#world.queue.after(
+      this.#random.between(0, this.#mix.clientPauseMaxMs),
+      () => this.#next(),
+    );
   }
 }

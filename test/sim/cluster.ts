@@ -3,7 +3,7 @@
 
 import { Random } from "#shared/random.ts";
 import type { Configuration, Server } from "../../services/raftd/core/raft/messages.ts";
-import { type RaftSettings, scaledSettings } from "../../services/raftd/core/raft/settings.ts";
+import { scaledSettings } from "../../services/raftd/core/raft/settings.ts";
 import { Checks, Violation } from "./checks.ts";
 import { Client, Keys } from "./client.ts";
 import { History } from "./history.ts";
@@ -20,17 +20,6 @@ export interface ClusterOptions {
   readonly createRaft: RaftFactory;
   readonly trace?: (line: string) => void;
 }
-
-/** Bounds that make rare paths common: tiny caches, trails, messages and pieces. */
-export const tinySettings: Partial<RaftSettings> = {
-  appendEntriesMax: 8,
-  appendBytesMax: 2_048,
-  inflightMessagesMax: 4,
-  inflightBytesMax: 8_192,
-  cacheEntriesMax: 16,
-  trailingEntries: 10,
-  snapshotChunkBytes: 1_000,
-};
 
 export class Cluster {
   readonly queue = new EventQueue();
@@ -55,15 +44,19 @@ export class Cluster {
       random: random.split(),
       network: this.network,
       checks: this.checks,
-      settings: scaledSettings(1, mix.isTiny ? tinySettings : {}),
+      settings: scaledSettings(1, mix.settings),
       createRaft,
       disk: mix.disk,
       checkpointEvery: mix.checkpointEvery,
       trace: trace && ((line) => trace(`${this.queue.nowMs.toFixed(1).padStart(9)} ${line}`)),
       counts: this.counts,
       deliver: (to, run) => this.#deliver(to, run),
+      noticed: (what, id) => this.onNotice?.(what, id),
     };
   }
+
+  /** Told when a server becomes leader or gives its vote. */
+  onNotice: World["noticed"] | undefined;
 
   /** Servers begin blank; one or all of them write the first configuration. */
   bootstrap(): void {
@@ -101,7 +94,8 @@ export class Cluster {
         keys,
         (server, request, reply) => this.#ask(server, request, reply),
         () => [...this.servers.keys()],
-        this.mix.clientPauseMaxMs,
+        this.mix,
+        [...this.servers.keys()][i % this.mix.serverCount]!,
       );
       this.#clients.push(client);
       client.start();

@@ -10,6 +10,7 @@ const SERVERS_MAX = 7;
 
 export function throwFaults(cluster: Cluster, untilMs: number): void {
   const { faults, faultEveryMs } = cluster.mix;
+  strikeAtMoments(cluster, untilMs);
   if (faults.length === 0) return;
   const { queue, random } = cluster;
   const next = () => {
@@ -19,6 +20,22 @@ export function throwFaults(cluster: Cluster, untilMs: number): void {
     queue.after(random.between(0, 2 * faultEveryMs), next);
   };
   queue.after(random.between(0, 2 * faultEveryMs), next);
+}
+
+/** Hits servers when they have just won an election or given a vote. */
+function strikeAtMoments(cluster: Cluster, untilMs: number): void {
+  const { queue, random, mix, network } = cluster;
+  cluster.onNotice = (what, id) => {
+    const chance = what === "leads" ? mix.strikeChance : mix.voterCrashChance;
+    if (queue.nowMs >= untilMs || !random.chance(chance)) return;
+    const server = cluster.servers.get(id)!;
+    queue.after(random.between(0, what === "leads" ? 40 : 10), () => {
+      count(cluster.world, `fault struck when it ${what}`);
+      if (what === "voted" || random.chance(0.4)) return crash(cluster, server, true);
+      partition(cluster, "isolate", [...cluster.servers.keys()], id);
+      queue.after(random.between(100, 1_000), () => network.heal());
+    });
+  };
 }
 
 /** True if there was something to hit. */
@@ -33,6 +50,9 @@ function throwFault(cluster: Cluster, kind: FaultKind): boolean {
     case "power-loss":
       crash(cluster, victim, kind === "power-loss");
       return true;
+    case "crash-some":
+      for (const server of up) if (random.chance(0.6)) crash(cluster, server, true);
+      return true;
     case "crash-all":
       for (const server of up) crash(cluster, server, random.chance(0.5));
       return true;
@@ -43,8 +63,9 @@ function throwFault(cluster: Cluster, kind: FaultKind): boolean {
     case "isolate":
     case "one-way":
     case "bridge":
+    case "cut-pair":
       partition(cluster, kind, ids, victim.id);
-      queue.after(random.between(100, 5_000), () => network.heal());
+      queue.after(random.between(100, random.pick([600, 5_000])), () => network.heal());
       return true;
     case "heal":
       network.heal();
@@ -72,8 +93,12 @@ function throwFault(cluster: Cluster, kind: FaultKind): boolean {
       victim.input({ kind: "transfer-requested", id: cluster.nextChange(), to });
       return true;
     }
-    case "member-change":
-      return changeMembers(cluster);
+    case "member-change": {
+      const times = 1 + random.below(3);
+      let isDone = false;
+      for (let i = 0; i < times; i++) isDone = changeMembers(cluster) || isDone;
+      return isDone;
+    }
     case "unreachable":
       victim.input({ kind: "peer-unreachable", peer: random.pick(ids) });
       return true;
@@ -89,7 +114,7 @@ function crash(cluster: Cluster, server: SimServer, isPowerLoss: boolean): void 
 
 function restartLater(cluster: Cluster, server: SimServer): void {
   const { random, queue } = cluster;
-  queue.after(random.pick([0, 20, 100, 1_000, 5_000]) + random.between(0, 50), () => {
+  queue.after(random.pick(cluster.mix.restartsMs) + random.between(0, 20), () => {
     if (cluster.servers.get(server.id) === server) server.start();
   });
 }
@@ -98,6 +123,7 @@ function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: str
   const { random, network } = cluster;
   network.heal();
   const others = random.shuffle([...ids]);
+  const pair = [victim, others.find((id) => id !== victim)];
   const half = new Set(others.slice(0, Math.floor(ids.length / 2)));
   for (const from of ids) {
     for (const to of ids) {
@@ -108,6 +134,8 @@ function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: str
         ? from === victim || to === victim
         : kind === "one-way"
         ? from === victim && random.chance(0.7)
+        : kind === "cut-pair"
+        ? pair.includes(from) && pair.includes(to)
         : half.has(from) !== half.has(to) && from !== victim && to !== victim;
       if (isCut) network.block(from, to);
     }

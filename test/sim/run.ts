@@ -5,7 +5,7 @@ import { Random } from "#shared/random.ts";
 import { Raft } from "../../services/raftd/core/raft/raft.ts";
 import { Cluster } from "./cluster.ts";
 import { throwFaults } from "./faults.ts";
-import { drawMix, type Mix } from "./mix.ts";
+import { drawMix, type Flavour } from "./mix.ts";
 import type { RaftFactory } from "./world.ts";
 
 export interface RunOptions {
@@ -13,8 +13,8 @@ export interface RunOptions {
   readonly minutes: number;
   readonly createRaft?: RaftFactory;
   readonly trace?: (line: string) => void;
-  /** Changes what the seed drew, for runs that look for one thing. */
-  readonly adjust?: (mix: Mix) => Mix;
+  /** Instead of the flavour that the seed would draw. */
+  readonly flavour?: Flavour;
 }
 
 export interface RunReport {
@@ -34,8 +34,7 @@ const SETTLE_MS = 30_000;
 
 export function runSeed(options: RunOptions): RunReport {
   const random = new Random(options.seed);
-  const drawn = drawMix(random);
-  const mix = options.adjust ? options.adjust(drawn) : drawn;
+  const mix = drawMix(random, options.flavour);
   const createRaft = options.createRaft ?? ((raftOptions) => new Raft(raftOptions));
   const cluster = new Cluster({ random, mix, createRaft, trace: options.trace });
   const violation = explore(cluster, options.minutes * 60_000);

@@ -129,6 +129,9 @@ export class SimServer implements SimTarget {
       case "persist":
         return this.#persist(effect);
       case "send":
+        if (effect.message.kind === "vote-answer" && effect.message.granted) {
+          this.#world.noticed("voted", this.id);
+        }
         return this.#send(effect.to, { kind: "received", from: this.id, message: effect.message });
       case "halt":
         this.#world.trace?.(`${this.id} halts: ${effect.reason}`);
@@ -148,6 +151,9 @@ export class SimServer implements SimTarget {
         this.#world.trace?.(
           `${this.id} is ${effect.role} in term ${effect.term}, leader ${effect.leader || "none"}`,
         );
+        if (effect.role === "leader" && effect.readyIndex === 0) {
+          this.#world.noticed("leads", this.id);
+        }
         return;
       case "publish-configuration":
         return;

@@ -35,6 +35,8 @@ export interface World {
   /** One line per notable event; undefined when nobody listens. */
   readonly trace: ((line: string) => void) | undefined;
   readonly counts: Record<string, number>;
+  /** Moments at which a fault would hurt most. */
+  readonly noticed: (what: "leads" | "voted", id: string) => void;
   deliver(to: string, run: (server: SimTarget) => void): void;
 }
 
