@@ -39,9 +39,13 @@ const value = () => {
 
 function rate(name: string, count: number, work: () => void): void {
   const start = performance.now();
+  const before = process.cpuUsage();
   work();
+  const { user, system } = process.cpuUsage(before);
   const seconds = (performance.now() - start) / 1000;
-  console.log(`${name.padEnd(44)} ${Math.round(count / seconds).toLocaleString("en")}/s`);
+  const perSecond = Math.round(count / seconds).toLocaleString("en");
+  const cpuUs = ((user + system) / count).toFixed(1);
+  console.log(`${name.padEnd(40)} ${perSecond.padStart(10)}/s ${cpuUs.padStart(8)} us CPU each`);
 }
 
 function batches(name: string, count: number, batchSize: number, command: () => CommandInput) {

@@ -65,7 +65,7 @@ export class Applier implements TxnParts {
       case "document":
         return this.#outcome(this.#applyDocument(command.document));
       case "reapTombstones":
-        this.tables.kv.reap(command.reapTombstones.throughIndex);
+        this.tables.kv.tombstones.reap(command.reapTombstones.throughIndex);
         return this.#outcome(true);
       case "expireClients":
         this.#clients.expire(command.expireClients.beforeStampMs);
@@ -117,7 +117,7 @@ export class Applier implements TxnParts {
   #lock(command: KvCommand): Answer {
     const { kv, sessions } = this.tables;
     const { session } = command;
-    if (kv.isDelayed(command.key)) return false;
+    if (kv.lockDelays.isDelayed(command.key)) return false;
     if (session === "") return "raft apply failed: missing session";
     if (sessions.find(session) === undefined) {
       return `raft apply failed: invalid session ${quote(session)}`;

@@ -40,6 +40,7 @@ export class Journal {
   #groups: ChangeGroup[] = [];
   #touched = new Map<string, number>();
   #marked: { changes: number; touches: number; hash: number } | undefined;
+  readonly #undoListeners: (() => void)[] = [];
   readonly #savepoint: Statement;
   readonly #rollback: Statement;
   readonly #release: Statement;
@@ -58,6 +59,11 @@ export class Journal {
   /** Wakes who watches this key (watch.ts names them). */
   touch(key: string): void {
     this.#touches.push(key);
+  }
+
+  /** For what is remembered outside of the journal. */
+  onUndo(listener: () => void): void {
+    this.#undoListeners.push(listener);
   }
 
   /** Runs `work`; when it answers false, all it did is undone. Does not nest. */
@@ -101,5 +107,6 @@ export class Journal {
     this.hash.sum = mark.hash;
     this.#changes.length = mark.changes;
     this.#touches.length = mark.touches;
+    for (const listener of this.#undoListeners) listener();
   }
 }

@@ -92,12 +92,12 @@ test("deleting a tree leaves one stone for the prefix, none for the whole table"
   for (const key of ["p/1", "p/2", "r"]) fixture.set(key, "1");
   fixture.run(kv(KvVerb.KV_DELETE_TREE, "p/"));
   expect(fixture.keys("")).toEqual(["r"]);
-  expect([...fixture.store.tables.kv.stones()].map(({ key, index }) => [text(key), index]))
+  expect(fixture.store.tables.kv.tombstones.list().map(({ key, index }) => [text(key), index]))
     .toEqual([["p/", 4]]);
   expect(fixture.indexOf({ kvList: { prefix: bytes("p/") } })).toBe(4);
   fixture.run(kv(KvVerb.KV_DELETE_TREE, ""));
   expect(fixture.keys("")).toEqual([]);
-  expect([...fixture.store.tables.kv.stones()]).toHaveLength(1);
+  expect(fixture.store.tables.kv.tombstones.list()).toHaveLength(1);
   expect(fixture.last.changes.groups[0]!.changes).toHaveLength(1);
 });
 

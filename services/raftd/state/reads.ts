@@ -79,7 +79,7 @@ export class Reads {
   /** The index of a prefix whose rows have this highest ModifyIndex. */
   prefixIndex(prefix: Uint8Array, highestOfRows: number): number {
     if (prefix.length === 0) return this.#kvTableIndex();
-    const highest = Math.max(highestOfRows, this.#tables.kv.stoneIndex(prefix));
+    const highest = Math.max(highestOfRows, this.#tables.kv.tombstones.highest(prefix));
     return highest === 0 ? this.#kvTableIndex() : highest;
   }
 

@@ -43,7 +43,7 @@ export function txnFaults(command: TxnCommand, tables: Tables): TxnOutcomeInput[
     ) {
       return [{ opIndex, what: "Must provide key" }];
     }
-    if (kv.verb === KvVerb.KV_LOCK && tables.kv.isDelayed(kv.key)) {
+    if (kv.verb === KvVerb.KV_LOCK && tables.kv.lockDelays.isDelayed(kv.key)) {
       return [{ opIndex, what: `failed to lock key ${quoteKey(kv.key)} due to lock delay` }];
     }
     return [];
