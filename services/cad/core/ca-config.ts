@@ -53,7 +53,7 @@ function fold(key: string): string {
   return key.replaceAll("_", "").toLowerCase();
 }
 
-/** Throws `invalid-argument` for what the provider cannot work with. */
+/** Throws `failed-precondition` for what the provider cannot work with. */
 export function readSettings(given: Record<string, unknown>): CaSettings {
   const config = withConfigDefaults(given);
   const keyType = String(config.PrivateKeyType || "ec");
@@ -128,5 +128,5 @@ function show(ms: number): string {
 }
 
 function refused(text: string): CuriaError {
-  return new CuriaError("invalid-argument", text);
+  return new CuriaError("failed-precondition", text);
 }

@@ -10,9 +10,9 @@ import {
   makeRequest,
   makeRoot,
   readRequest,
-  serialText,
   signLeaf,
 } from "./x509.ts";
+import { serialText } from "./x509-text.ts";
 
 const cluster = "11111111-2222-3333-4444-555555555555";
 const uri = serviceUri(cluster, "dc1", "web");

@@ -28,14 +28,10 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 
-cryptoProvider.set(webcrypto as never);
+import type { Names } from "../core/request.ts";
+import { colons } from "./x509-text.ts";
 
-export interface Names {
-  uris: string[];
-  dns: string[];
-  ips: string[];
-  emails: string[];
-}
+cryptoProvider.set(webcrypto as never);
 
 export interface Request {
   names: Names;
@@ -152,9 +148,15 @@ export async function signLeaf(
 export async function makeRequest(names: Names): Promise<{ csrPem: string; keyPem: string }> {
   const keyPem = generateKey("ec", 256);
   const { key, algorithm } = await signingKey(keyPem);
-  const publicKey = await webcrypto.subtle.importKey("spki", spkiOf(keyPem) as never, algorithm, true, [
-    "verify",
-  ]);
+  const publicKey = await webcrypto.subtle.importKey(
+    "spki",
+    spkiOf(keyPem) as never,
+    algorithm,
+    true,
+    [
+      "verify",
+    ],
+  );
   const request = await Pkcs10CertificateRequestGenerator.create({
     keys: { privateKey: key, publicKey } as never,
     signingAlgorithm: algorithm,
@@ -205,16 +207,6 @@ export function certificateFacts(certPem: string): CertificateFacts {
     notAfter: certificate.notAfter,
     uris: names.filter(({ type }) => type === "url").map(({ value }) => value),
   };
-}
-
-export function colons(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
-}
-
-/** As Consul shows the serial of a leaf: its bytes. */
-export function serialText(serial: bigint): string {
-  const digits = serial.toString(16);
-  return colons(Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, "hex"));
 }
 
 function caExtensions(keyId: Uint8Array, issuerKeyId: Uint8Array, uri: string): Extension[] {
