@@ -13,7 +13,7 @@ import type {
 } from "#proto/messages.js";
 import { indexName } from "./indexes.ts";
 import type { IndexValues } from "./indexes.ts";
-import { readInstances } from "./read-instances.ts";
+import { filterInstances, InstanceReader } from "./read-instances.ts";
 import { hasMeta } from "./rows.ts";
 import type { Tables } from "./tables.ts";
 import { documentTable } from "./tables/documents.ts";
@@ -29,10 +29,12 @@ export interface Answer {
 export class Reads {
   readonly #tables: Tables;
   readonly #indexes: IndexValues;
+  readonly #instances: InstanceReader;
 
   constructor(tables: Tables, indexes: IndexValues) {
     this.#tables = tables;
     this.#indexes = indexes;
+    this.#instances = new InstanceReader(tables);
   }
 
   read(query: Query): Answer {
@@ -150,8 +152,10 @@ export class Reads {
   }
 
   #readInstances(query: InstancesQuery): Answer {
-    const { found, rows } = readInstances(query, this.#tables);
-    return { index: this.#instancesIndexOf(query, found), rows: { instances: rows } };
+    const ownIndex = this.#indexes.find(indexName.service(query.peerName, query.service));
+    const all = this.#instances.all(query, ownIndex);
+    const index = this.#instancesIndexOf(query, all.map(({ service }) => service!));
+    return { index, rows: { instances: filterInstances(query, all) } };
   }
 
   #instancesIndex(query: InstancesQuery): number {
