@@ -58,12 +58,13 @@ export const daemons: readonly Daemon[] = [
     ...everywhere,
     load: () => import("../services/apid/main.ts"),
   },
-  { name: "cad", summary: "Certificates", ...everywhere, load: service("cad") },
+  {
+    name: "cad",
+    summary: "Certificates",
+    ...everywhere,
+    load: () => import("../services/cad/main.ts"),
+  },
 ];
-
-function service(name: string): () => Promise<DaemonModule> {
-  return () => import(`../services/${name}/main.ts`) as Promise<DaemonModule>;
-}
 
 export function daemonsOf(isServer: boolean): Daemon[] {
   return daemons.filter(({ onServers, onClients }) => isServer ? onServers : onClients);
