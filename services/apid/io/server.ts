@@ -123,10 +123,15 @@ export class ApiServer {
     const app = new Hono<Bindings>({
       getPath: (_request, context) => (context?.env as Bindings["Bindings"]).incoming.path,
     });
-    const longestFirst = [...routes].sort((a, b) => b.path.length - a.path.length);
+    const exact = new Set(routes.map(({ path }) => path));
+    // Hono's wildcard also takes the path without its slash: exact paths come first.
+    const isExact = (route: Route) => Number(!route.path.endsWith("/"));
+    const longestFirst = [...routes].sort((a, b) =>
+      isExact(b) - isExact(a) || b.path.length - a.path.length
+    );
     for (const route of longestFirst) {
       const isPrefix = route.path.endsWith("/");
-      if (isPrefix) {
+      if (isPrefix && !exact.has(route.path.slice(0, -1))) {
         app.all(
           route.path.slice(0, -1),
           ({ env }) =>

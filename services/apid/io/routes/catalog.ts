@@ -35,6 +35,7 @@ export function catalogRoutes(daemons: CatalogDaemons): Route[] {
     const body = await rewordEnterprise(call.jsonBody(registerSchema));
     const options = readRoutes.optionsOf(call);
     const datacenter = datacenterOf(body, options.datacenter, daemons.datacenter);
+    if (body.PeerName) throw new HttpError(500, "cannot register requests with PeerName in them");
     await writes.apply({ register: registerCommand(body) }, { ...options, datacenter });
     return call.json(true);
   };

@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { State } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
+import { formatDuration, msToNs, parseDuration } from "#shared/consul/duration.ts";
 import { CuriaError } from "#shared/errors.ts";
 import { sessionFromBody } from "../../core/bodies/session.ts";
 import { HttpError } from "../../core/http-error.ts";
@@ -18,6 +19,23 @@ export interface SessionDaemons {
   state: BusClient;
   node: string;
   isServer: boolean;
+  ttlMinMs: number;
+}
+
+const ttlMaxNs = 24n * 3_600_000_000_000n;
+
+function checkTtl(ttl: string, minMs: number): void {
+  if (ttl === "") return;
+  let ns: bigint;
+  try {
+    ns = parseDuration(ttl);
+  } catch (error) {
+    throw new HttpError(500, `Session TTL '${ttl}' invalid: ${(error as Error).message}`);
+  }
+  const minNs = msToNs(minMs);
+  if (ns === 0n || (ns >= minNs && ns <= ttlMaxNs)) return;
+  const bounds = `${formatDuration(minNs)}=${formatDuration(ttlMaxNs)}`;
+  throw new HttpError(500, `Invalid Session TTL '${ns}', must be between [${bounds}]`);
 }
 
 export function sessionRoutes(daemons: SessionDaemons): Route[] {
@@ -34,6 +52,7 @@ export function sessionRoutes(daemons: SessionDaemons): Route[] {
     if (options.datacenter !== "" && !daemons.isServer) {
       throw new HttpError(500, "cross datacenter lock must be created at server agent");
     }
+    if (session.node !== "") checkTtl(session.ttl ?? "", daemons.ttlMinMs);
     const id = randomUUID();
     await writes.apply({ session: { create: { ...session, id } } }, options);
     return call.json({ ID: id });

@@ -14,6 +14,7 @@ import { nodeRoutes } from "./agent/node.ts";
 import { catalogRoutes } from "./catalog.ts";
 import { connectRoutes } from "./connect.ts";
 import { coordinateRoutes } from "./coordinate.ts";
+import { documentRoutes } from "./documents.ts";
 import { eventRoutes } from "./event.ts";
 import { datacenterRoutes } from "./datacenters.ts";
 import { healthRoutes } from "./health.ts";
@@ -60,7 +61,14 @@ export function routeTable(all: Daemons): Route[] {
       useCache: config.http.useCache,
     }),
     ...healthRoutes({ readRoutes, node, datacenter }),
-    ...sessionRoutes({ readRoutes, writes, state, node, isServer: config.server }),
+    ...sessionRoutes({
+      readRoutes,
+      writes,
+      state,
+      node,
+      isServer: config.server,
+      ttlMinMs: config.sessionTtlMinMs,
+    }),
     ...txnRoutes({ readRoutes, writes, state, datacenter, bodyBytesMax, valueBytesMax }),
     ...eventRoutes({ readRoutes, gossip: all.gossip }),
     ...coordinateRoutes({
@@ -82,6 +90,7 @@ export function routeTable(all: Daemons): Route[] {
     }),
     ...snapshotRoutes({ state, datacenter, lines: all.lines }),
     ...uiRoutes({ readRoutes, datacenter, isUiEnabled: config.ui.enabled }),
+    ...documentRoutes({ readRoutes }),
     ...aclRoutes(config.acl.enabled),
     ...laterRoutes(),
   ];
@@ -141,7 +150,6 @@ function laterRoutes(): Route[] {
   const queries = later("prepared queries");
   const entries = later("configuration entries");
   const intentions = later("intentions");
-  const peering = later("peering");
   const federation = later("federation through mesh gateways");
   const profiles = (): Handler => () => ({ status: 404, contentType: "", headers: "", body: "" });
   return [
@@ -155,15 +163,8 @@ function laterRoutes(): Route[] {
     row("/v1/connect/intentions/exact", "GET PUT DELETE", intentions, "intentions", "both"),
     row("/v1/connect/intentions/", "GET PUT DELETE", intentions, "intentions", "both"),
     row("/v1/discovery-chain/", "GET POST", later("the discovery chain"), "service:read", "both"),
-    row("/v1/peering/token", "POST", peering, "peering:write"),
-    row("/v1/peering/establish", "POST", peering, "peering:write"),
-    row("/v1/peering/", "GET DELETE", peering, "peering"),
-    row("/v1/peerings", "GET", peering, "peering:read"),
-    row("/v1/exported-services", "GET", peering, "mesh:read"),
     row("/v1/internal/service-virtual-ip", "PUT", later("manual virtual IPs"), "mesh:write"),
-    row("/v1/internal/federation-states", "GET", federation, "operator:read"),
     row("/v1/internal/federation-states/mesh-gateways", "GET", federation, "operator:read"),
-    row("/v1/internal/federation-state/", "GET", federation, "operator:read"),
     row("/debug/pprof/", "GET POST", profiles(), "operator:read"),
   ];
 }

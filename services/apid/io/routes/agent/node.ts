@@ -10,10 +10,13 @@ import {
   totalmem,
   uptime,
 } from "node:os";
+import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Control, Gossip, Raft } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
+import { socketPath } from "#shared/config/load.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
+import { toCuriaError } from "#shared/errors.ts";
 import { type Answer, emptyAnswer } from "../../../core/answer.ts";
 import { memberShape } from "../../../core/filter/shapes.ts";
 import { HttpError } from "../../../core/http-error.ts";
@@ -31,6 +34,7 @@ export interface NodeDaemons {
   state: BusClient;
   /** The supervisor of this node's daemons. */
   supervisor: BusClient;
+  daemons: ReadonlyMap<string, BusClient>;
   config: EffectiveConfig;
   release: string;
 }
@@ -223,11 +227,19 @@ async function leave({ gossip, state, supervisor, config }: NodeDaemons): Promis
   return emptyAnswer;
 }
 
-async function reload({ supervisor }: NodeDaemons): Promise<Answer> {
-  try {
-    await supervisor.of(Control).reload({}, { timeoutMs: 10_000 });
-  } catch (error) {
-    throw new HttpError(500, error instanceof Error ? error.message : String(error));
+/** By the supervisor where there is one; else each daemon by itself. */
+async function reload(node: NodeDaemons): Promise<Answer> {
+  const { config, supervisor, daemons } = node;
+  const isSupervised = existsSync(socketPath(config, "agent"));
+  const clients = isSupervised ? [supervisor] : [...daemons.values()];
+  const timeoutMs = isSupervised ? 10_000 : 2_000;
+  const reloads = await Promise.allSettled(
+    clients.map((client) => client.of(Control).reload({}, { timeoutMs })),
+  );
+  for (const reloaded of reloads) {
+    if (reloaded.status === "fulfilled") continue;
+    const { code, message } = toCuriaError(reloaded.reason);
+    if (isSupervised || code !== "unavailable") throw new HttpError(500, message);
   }
   return emptyAnswer;
 }
