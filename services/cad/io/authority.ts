@@ -11,7 +11,7 @@ import { SigningRate } from "../core/rate.ts";
 import { activeRoot, type CaRoot, expiredRoots, type KeptRoot } from "../core/roots.ts";
 import { invalid, issuedBody, judgeNames, stamp } from "../core/request.ts";
 import { signingUri } from "../core/spiffe.ts";
-import { Documents, removeCommand, type Row, setCommand } from "./documents.ts";
+import { type DocumentStore, removeCommand, type Row, setCommand } from "./documents.ts";
 import { makeUuid, providerId } from "./names.ts";
 import { makeCaRoot, type ProviderState } from "./root-maker.ts";
 import { Serials } from "./serials.ts";
@@ -21,7 +21,7 @@ import type { Request } from "./x509.ts";
 const x509 = () => import("./x509.ts");
 
 export interface AuthorityParts {
-  documents: Documents;
+  documents: DocumentStore;
   datacenter: string;
   /** Of the configuration file: seeds the replicated one. */
   connect: { caProvider: string; caConfig: Record<string, unknown> };
@@ -49,7 +49,7 @@ const rateWaitMs = 500;
 
 export class Authority {
   readonly #parts: AuthorityParts;
-  readonly #documents: Documents;
+  readonly #documents: DocumentStore;
   readonly #serials: Serials;
   readonly #rate = new SigningRate(0);
   #known: Ca | undefined;

@@ -18,6 +18,9 @@ export interface RowsReply<Body> {
   appliedIndex: number;
 }
 
+/** What the CA needs of the state. */
+export type DocumentStore = Pick<Documents, "list" | "swap" | "write">;
+
 export class Documents {
   readonly #client: BusClient;
 

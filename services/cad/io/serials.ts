@@ -2,7 +2,7 @@
 // the datacenter share one, whoever leads.
 
 import type { CaRoot } from "../core/roots.ts";
-import type { Documents } from "./documents.ts";
+import type { DocumentStore } from "./documents.ts";
 
 const kind = "system-metadata";
 const id = "curia-connect-ca-serial";
@@ -22,11 +22,11 @@ export interface Issued {
 }
 
 export class Serials {
-  readonly #documents: Documents;
+  readonly #documents: DocumentStore;
   #known: { value: number; modifyIndex: number } | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(documents: Documents) {
+  constructor(documents: DocumentStore) {
     this.#documents = documents;
   }
 
