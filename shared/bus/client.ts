@@ -11,7 +11,7 @@ import type { Frame } from "./frame.ts";
 import { type CallOwner, OutgoingCall, StreamCall, UnaryCall, UploadCall } from "./outgoing.ts";
 import { type BusClientOptions, frameMaxDefault, queuedMaxDefault } from "./options.ts";
 import { PendingCalls } from "./pending.ts";
-import { processSequencer, type Sequencer } from "./resend.ts";
+import { processSequencers, type Sequencers } from "./resend.ts";
 import { plainTransport } from "./transport.ts";
 import { makeClient, type RawCaller } from "./typed-client.ts";
 import type { BusCounts, BusLog, CallerClass, Client, Method, Service } from "./types.ts";
@@ -27,14 +27,13 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   onDisconnected: (() => void) | undefined;
   /** Every address was tried in vain. */
   onUnreachable: (() => void) | undefined;
-  readonly #log: BusLog;
   readonly #dialer: Dialer;
   readonly #waits: boolean;
   readonly #queuedMax: number;
   readonly #waitingMax: number;
   readonly #deadlines: Deadlines;
   readonly #clients = new Map<Service, unknown>();
-  #sequencer: Sequencer | undefined;
+  readonly #sequencers: Sequencers;
   #current: Connection | undefined;
   readonly #pending = new PendingCalls();
   #isClosed = false;
@@ -42,20 +41,19 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   constructor(options: BusClientOptions) {
     this.daemon = options.daemon;
     this.counts = options.counts ?? newCounts();
-    this.#log = options.log ?? silentLog;
     this.#waits = options.waits ?? true;
     this.#queuedMax = options.queuedMax ?? queuedMaxDefault;
     this.#waitingMax = options.waitingMax ?? 20_000;
-    this.#sequencer = options.sequencer;
+    this.#sequencers = options.sequencers ?? processSequencers;
     this.#deadlines = new Deadlines((nowMs) => this.#expire(nowMs));
+    const isTcp = options.addresses.some((address) => "host" in address);
     const settings: ConnectionSettings = {
       identity: options.identity,
       purpose: "bus",
-      log: this.#log,
+      log: options.log ?? silentLog,
       counts: this.counts,
       frameMax: options.frameMax ?? frameMaxDefault,
-      pingIntervalMs: options.pingIntervalMs ??
-        (options.addresses.some((address) => "host" in address) ? 5_000 : 0),
+      pingIntervalMs: options.pingIntervalMs ?? (isTcp ? 5_000 : 0),
     };
     this.#dialer = new Dialer({
       addresses: options.addresses,
@@ -103,18 +101,6 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
 
   // ---- calls, made from a method and a context as they are (forward.ts uses these too)
 
-  unary(
-    method: Method,
-    message: unknown,
-    context: ContextInput,
-    deadlineMs: number,
-    signal?: AbortSignal,
-  ): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.unaryCall(method, message, context, deadlineMs, resolve, reject, signal);
-    });
-  }
-
   unaryCall(
     method: Method,
     message: unknown,
@@ -158,14 +144,15 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
       return call.fail(new CuriaError("unavailable", `The client of ${this.daemon} is closed`));
     }
     if (signal !== undefined && !call.follow(signal)) return;
-    if (call.method.resend === "sequenced" && !call.context.client) {
-      this.#sequencer ??= processSequencer();
-      call.sequence = this.#sequencer.assign(call.context);
-    }
-    if (this.#current !== undefined) this.#send(call, this.#current);
-    else this.#wait(call);
+    if (call.method.resend === "sequenced" && !call.context.client) this.#number(call);
+    this.#sendOrWait(call);
     if (call.isDone) return;
     if (call.deadlineMs !== Infinity) this.#deadlines.watch(call.deadlineMs, performance.now());
+  }
+
+  #sendOrWait(call: OutgoingCall): void {
+    if (this.#current !== undefined) this.#send(call, this.#current);
+    else this.#wait(call);
   }
 
   #wait(call: OutgoingCall): void {
@@ -216,7 +203,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
 
   #expire(nowMs: number): number {
     return this.#pending.expire(nowMs, (call) => {
-      if (!call.wasSent) return call.fail(this.#unreachable());
+      if (call.sends === 0) return call.fail(this.#unreachable());
       const text = `${call.method.name} took longer than its caller waits`;
       call.abandon(new CuriaError("deadline-exceeded", text));
     });
@@ -233,9 +220,25 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   // ---- what calls tell
 
   done(call: OutgoingCall): void {
-    if (call.sequence !== 0) this.#sequencer!.finish(call.sequence);
+    call.sequencer?.finish(call.sequence, call.isAnswered);
     const { connection } = call;
     if (this.#pending.remove(call) && connection !== this.#current) connection!.close();
+  }
+
+  /** A write that was sent once to a state that does not know its client was not applied. One that
+   *  was sent more often may have been, before the state forgot the client. */
+  numberAnew(call: OutgoingCall): boolean {
+    if (call.sends > 1) return false;
+    this.#sequencers.drop(call.sequencer!);
+    this.#pending.remove(call);
+    this.#number(call);
+    this.#sendOrWait(call);
+    return true;
+  }
+
+  #number(call: OutgoingCall): void {
+    call.sequencer = this.#sequencers.for(call.context.datacenter ?? "");
+    call.sequence = call.sequencer.assign(call.context);
   }
 
   badPayload(): void {
@@ -292,9 +295,8 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   #leave(previous: Connection): void {
     const calls = this.#pending.on(previous);
     const error = new CuriaError("unavailable", `${this.daemon} is back: streams move to it`);
-    for (const call of [...calls.values()]) {
-      if (call.method.kind !== "unary") call.abandon(error);
-    }
+    const streams = [...calls.values()].filter((call) => call.method.kind !== "unary");
+    for (const call of streams) call.abandon(error);
     if (calls.size === 0) previous.close();
   }
 }

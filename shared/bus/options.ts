@@ -1,6 +1,6 @@
 // Options of both ends of the bus, and their bounds.
 
-import type { Sequencer } from "./resend.ts";
+import type { Sequencers } from "./resend.ts";
 import type { Transport } from "./transport.ts";
 import type { Address, BusCounts, BusLog, Identity } from "./types.ts";
 
@@ -18,7 +18,7 @@ export interface BusClientOptions {
   log?: BusLog;
   counts?: BusCounts;
   transport?: Transport;
-  sequencer?: Sequencer;
+  sequencers?: Sequencers;
   frameMax?: number;
   /** Bytes that may wait for the socket before calls fail with `overloaded`. */
   queuedMax?: number;

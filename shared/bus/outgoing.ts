@@ -1,11 +1,12 @@
 // Calls that this process made and that are not answered yet, one class per kind of method.
 
-import { type Codec, type ContextInput, Failure } from "#proto/messages.js";
+import { type Codec, type ContextInput, Failure, type Outcome } from "#proto/messages.js";
 import protobuf from "protobufjs/minimal.js";
-import { CuriaError, errorCodeName } from "../errors.ts";
+import { CuriaError, errorCodeName, errorCodes } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { encodeTimeout } from "./context.ts";
 import { body, type Frame } from "./frame.ts";
+import type { Sequencer } from "./resend.ts";
 import { StreamReader, StreamWriter } from "./stream.ts";
 import type { ClientStream, Method } from "./types.ts";
 
@@ -13,6 +14,9 @@ import type { ClientStream, Method } from "./types.ts";
 export interface CallOwner {
   /** The call is over: forget it. */
   done(call: OutgoingCall): void;
+  /** The state does not know the client that a write is numbered for. True: the write is sent
+   *  again as another client's. */
+  numberAnew(call: OutgoingCall): boolean;
   /** An answer could not be decoded. */
   badPayload(): void;
 }
@@ -25,9 +29,13 @@ export abstract class OutgoingCall {
   /** 0: not on a connection now. */
   id = 0;
   connection: Connection | undefined;
-  wasSent = false;
-  /** Sequence number to be given back at the end; 0: none. */
+  /** How often it was written to a connection. */
+  sends = 0;
+  /** Where its sequence number is from; undefined: it has none of ours. */
+  sequencer: Sequencer | undefined;
   sequence = 0;
+  /** The state has answered it. */
+  isAnswered = false;
   #removeAbort: (() => void) | undefined;
   protected isOver = false;
 
@@ -51,7 +59,7 @@ export abstract class OutgoingCall {
       : encodeTimeout(this.deadlineMs, performance.now());
     const { method } = this;
     connection.outbox.request(id, method.name, this.context, method.request, this.request());
-    this.wasSent = true;
+    this.sends++;
   }
 
   /** Gives up when the signal says so; false when it did already. */
@@ -182,6 +190,11 @@ export class UnaryCall extends OutgoingCall {
     }
     const message = this.decode(this.method.response, frame);
     if (this.isOver) return;
+    if (this.sequencer !== undefined) {
+      const isForgotten = (message as Partial<Outcome>).errorCode === errorCodes["outcome-unknown"];
+      if (isForgotten && this.owner.numberAnew(this)) return;
+      this.isAnswered = !isForgotten;
+    }
     this.finish();
     this.#resolve(message);
   }

@@ -3,8 +3,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Gossip, Raft, State } from "#proto/services.ts";
 import { join } from "node:path";
+import { errorCodes } from "../errors.ts";
 import { failureOf, Fixture } from "./fixture.ts";
-import { Sequencer } from "./resend.ts";
+import { Sequencer, Sequencers } from "./resend.ts";
 import type { BusServer } from "./server.ts";
 import type { CallContext } from "./types.ts";
 
@@ -14,19 +15,42 @@ afterEach(() => fixture.close());
 describe("numbers of writes", () => {
   test("rise, and the floor is the lowest without an answer", () => {
     const sequencer = new Sequencer("c");
-    const floors = [1, 2, 3, 4].map(() => {
+    const numbers = [1, 2, 3, 4].map(() => {
       const context: Partial<CallContext> = {};
       sequencer.assign(context as never);
       return [context.client, context.sequence, context.floor];
     });
-    expect(floors).toEqual([["c", 1, 1], ["c", 2, 1], ["c", 3, 1], ["c", 4, 1]]);
-    sequencer.finish(2);
-    sequencer.finish(3);
+    expect(numbers).toEqual([["c", 1, 1], ["c", 2, 1], ["c", 3, 1], ["c", 4, 1]]);
+    sequencer.finish(2, true);
+    sequencer.finish(3, true);
     expect(sequencer.floor).toBe(1);
-    sequencer.finish(1);
+    sequencer.finish(1, true);
     expect(sequencer.floor).toBe(4);
-    sequencer.finish(4);
+    sequencer.finish(4, false);
     expect(sequencer.floor).toBe(5);
+  });
+
+  test("keep the floor at 1 until the state has answered one", () => {
+    const sequencer = new Sequencer("c");
+    for (const sequence of [1, 2, 3]) {
+      expect(sequencer.assign({})).toBe(sequence);
+      sequencer.finish(sequence, false);
+      expect(sequencer.floor).toBe(1);
+    }
+    sequencer.assign({});
+    sequencer.finish(4, true);
+    expect(sequencer.floor).toBe(5);
+  });
+
+  test("are another client's for each datacenter, and after the state forgot one", () => {
+    let made = 0;
+    const sequencers = new Sequencers(() => `c${++made}`);
+    const own = sequencers.for("");
+    expect(own.client).toBe("c1");
+    expect(sequencers.for("dc2").client).toBe("c2");
+    sequencers.drop(own);
+    expect(sequencers.for("").client).toBe("c3");
+    expect(sequencers.for("dc2").client).toBe("c2");
   });
 });
 
@@ -80,8 +104,8 @@ describe("a call whose connection breaks", () => {
           return new Promise(() => {});
         },
       }));
-    const sequencer = new Sequencer("this-process");
-    const state = fixture.client(path, { sequencer }).of(State);
+    const sequencers = new Sequencers(() => "this-process");
+    const state = fixture.client(path, { sequencers }).of(State);
     const answer = state.apply({ kv: {} });
     await entered.promise;
     await restart();
@@ -90,7 +114,24 @@ describe("a call whose connection breaks", () => {
       { client: "this-process", sequence: 1, floor: 1 },
       { client: "this-process", sequence: 1, floor: 1 },
     ]);
-    expect(sequencer.floor).toBe(2);
+    expect(sequencers.for("").floor).toBe(2);
+  });
+
+  test("keeps its outcome when the state forgot the client meanwhile", async () => {
+    const path = fixture.path();
+    const entered = Promise.withResolvers<void>();
+    const restart = await breakingServer(path, (server, isFirst) =>
+      server.serve(State, {
+        apply() {
+          if (!isFirst()) return { errorCode: errorCodes["outcome-unknown"], error: "forgotten" };
+          entered.resolve();
+          return new Promise(() => {});
+        },
+      }));
+    const answer = fixture.client(path).of(State).apply({ kv: {} });
+    await entered.promise;
+    await restart();
+    expect((await answer).error).toBe("forgotten");
   });
 
   test("fails as unavailable when nothing says that it may be sent twice", async () => {
@@ -129,6 +170,32 @@ describe("a call whose connection breaks", () => {
     await entered.promise;
     await server.stop(0);
     expect((await answer).code).toBe("deadline-exceeded");
+  });
+});
+
+describe("a write to a state that forgot its client", () => {
+  test("is sent again as a new client's, and applied once", async () => {
+    const path = fixture.path();
+    const known = new Set<string>();
+    const applied: string[] = [];
+    await fixture.server(path, (server) =>
+      server.serve(State, {
+        apply(_command, { context: { client, sequence, floor } }) {
+          // The rule of raftd's state: a floor above 1 shows that there was a row once.
+          if (!known.has(client) && floor > 1) return { errorCode: errorCodes["outcome-unknown"] };
+          known.add(client);
+          applied.push(`${client}/${sequence}`);
+          return { ok: true };
+        },
+      }));
+    let made = 0;
+    const sequencers = new Sequencers(() => `c${++made}`);
+    const state = fixture.client(path, { sequencers }).of(State);
+    for (let i = 0; i < 3; i++) expect((await state.apply({ kv: {} })).ok).toBe(true);
+    known.clear();
+    const outcomes = await Promise.all([1, 2, 3].map(() => state.apply({ kv: {} })));
+    expect(outcomes.map((outcome) => outcome.ok)).toEqual([true, true, true]);
+    expect(applied).toEqual(["c1/1", "c1/2", "c1/3", "c2/1", "c2/2", "c2/3"]);
   });
 });
 

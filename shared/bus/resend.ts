@@ -8,6 +8,8 @@ export class Sequencer {
   #next = 1;
   #floor = 1;
   readonly #finished = new Set<number>();
+  /** The state has a row for this client: it answered a write. */
+  #isKnown = false;
 
   constructor(client: string) {
     this.client = client;
@@ -18,12 +20,13 @@ export class Sequencer {
     const sequence = this.#next++;
     context.client = this.client;
     context.sequence = sequence;
-    context.floor = this.#floor;
+    context.floor = this.floor;
     return sequence;
   }
 
-  /** The write has its answer, or its caller gave up. */
-  finish(sequence: number): void {
+  /** The write is over. `isAnswered`: by the state, not by an error on the way to it. */
+  finish(sequence: number, isAnswered: boolean): void {
+    if (isAnswered) this.#isKnown = true;
     if (sequence !== this.#floor) {
       this.#finished.add(sequence);
       return;
@@ -32,16 +35,38 @@ export class Sequencer {
     while (this.#finished.delete(this.#floor)) this.#floor++;
   }
 
-  /** Lowest number without an answer. */
+  /** Lowest number without an answer; 1 until the state knows this client, because it takes a
+   *  higher floor of an unknown client for that of one that it forgot. */
   get floor(): number {
-    return this.#floor;
+    return this.#isKnown ? this.#floor : 1;
   }
 }
 
-/** One per process (worker threads have their own): made when the first write is sent. */
-let own: Sequencer | undefined;
+/** One sequencer per datacenter, since each has a state of its own. */
+export class Sequencers {
+  readonly #makeClient: () => string;
+  readonly #byDatacenter = new Map<string, Sequencer>();
 
-export function processSequencer(): Sequencer {
-  own ??= new Sequencer(crypto.randomUUID());
-  return own;
+  constructor(makeClient: () => string) {
+    this.#makeClient = makeClient;
+  }
+
+  for(datacenter: string): Sequencer {
+    let sequencer = this.#byDatacenter.get(datacenter);
+    if (sequencer === undefined) {
+      sequencer = new Sequencer(this.#makeClient());
+      this.#byDatacenter.set(datacenter, sequencer);
+    }
+    return sequencer;
+  }
+
+  /** The state forgot this client: the next write is a new one's. */
+  drop(sequencer: Sequencer): void {
+    for (const [datacenter, current] of this.#byDatacenter) {
+      if (current === sequencer) this.#byDatacenter.delete(datacenter);
+    }
+  }
 }
+
+/** The process's own (worker threads have theirs). */
+export const processSequencers = new Sequencers(() => crypto.randomUUID());

@@ -1,18 +1,21 @@
 // Methods of a service as typed functions, over calls that know only a method and a context.
 
 import type { ContextInput } from "#proto/messages.js";
+import type { CuriaError } from "../errors.ts";
 import { deadlineOf, outgoingContext, unaryTimeoutMs } from "./context.ts";
-import type { StreamCall, UploadCall } from "./outgoing.ts";
+import type { StreamCall, UnaryCall, UploadCall } from "./outgoing.ts";
 import type { CallOptions, Client, Method, Service } from "./types.ts";
 
 export interface RawCaller {
-  unary(
+  unaryCall(
     method: Method,
     message: unknown,
     context: ContextInput,
     deadlineMs: number,
+    resolve: (message: unknown) => void,
+    reject: (error: CuriaError) => void,
     signal?: AbortSignal,
-  ): Promise<unknown>;
+  ): UnaryCall;
   serverStream(
     method: Method,
     message: unknown,
@@ -42,13 +45,17 @@ function methodOf(method: Method, caller: RawCaller): unknown {
   switch (method.kind) {
     case "unary":
       return (message: unknown, options?: CallOptions) =>
-        caller.unary(
-          method,
-          message,
-          outgoingContext(options),
-          deadline(options, unaryTimeoutMs),
-          options?.signal,
-        );
+        new Promise((resolve, reject) => {
+          caller.unaryCall(
+            method,
+            message,
+            outgoingContext(options),
+            deadline(options, unaryTimeoutMs),
+            resolve,
+            reject,
+            options?.signal,
+          );
+        });
     case "server-stream":
       return (message: unknown, options?: CallOptions) =>
         caller.serverStream(
