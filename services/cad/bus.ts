@@ -3,11 +3,12 @@
 import { Certificates } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
 import type { Handlers } from "#shared/bus/types.ts";
-import { CuriaError } from "#shared/errors.ts";
+import { CuriaError, toCuriaError } from "#shared/errors.ts";
 import type { CaConfigBody } from "./core/ca-config.ts";
 import type { Authority } from "./io/authority.ts";
 import type { Leaves } from "./io/leaves.ts";
 import type { RootsFeed } from "./io/roots-feed.ts";
+import type { CadMetrics } from "./metrics.ts";
 
 export interface CadParts {
   /** Only on servers. */
@@ -15,6 +16,7 @@ export interface CadParts {
   roots: RootsFeed;
   leaves: Leaves;
   state: BusClient;
+  metrics: CadMetrics;
 }
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
@@ -22,7 +24,7 @@ const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 const atLeader = { target: "leader", daemon: "cad" } as const;
 
 export function certificateHandlers(parts: CadParts): Handlers<typeof Certificates> {
-  const { authority, roots, leaves, state } = parts;
+  const { authority, roots, leaves, state, metrics } = parts;
   const servers = () => {
     if (authority !== undefined) return authority;
     throw new CuriaError("unimplemented", "a client node's cad does not sign");
@@ -38,8 +40,17 @@ export function certificateHandlers(parts: CadParts): Handlers<typeof Certificat
       return { index, bodyJson: json(body) };
     },
     async sign({ csrPem }) {
-      const { index, body, certPem } = await servers().sign(csrPem);
-      return { index, bodyJson: json(body), certPem };
+      const startMs = performance.now();
+      try {
+        const { index, body, certPem } = await servers().sign(csrPem);
+        metrics.signs.with({ result: "ok" }).add();
+        return { index, bodyJson: json(body), certPem };
+      } catch (error) {
+        metrics.signs.with({ result: toCuriaError(error).code }).add();
+        throw error;
+      } finally {
+        metrics.signSeconds.observe((performance.now() - startMs) / 1000);
+      }
     },
     async getConfiguration(_request, call) {
       if (authority === undefined) {

@@ -13,7 +13,7 @@ import { Documents } from "./io/documents.ts";
 import { Leadership } from "./io/leadership.ts";
 import { Leaves } from "./io/leaves.ts";
 import { RootsFeed, rootTopics } from "./io/roots-feed.ts";
-import { declareGauges } from "./metrics.ts";
+import { declareGauges, declareMetrics } from "./metrics.ts";
 
 export function start(context: DaemonContext): Daemon {
   const { config, bus, log, metrics } = context;
@@ -42,7 +42,11 @@ export function start(context: DaemonContext): Daemon {
     authority?.forget();
     leadership?.recheck();
   });
-  bus.serve(Certificates, certificateHandlers({ authority, roots, leaves, state }));
+  const counts = declareMetrics(metrics);
+  bus.serve(
+    Certificates,
+    certificateHandlers({ authority, roots, leaves, state, metrics: counts }),
+  );
   view.start();
   leadership?.start();
   return {
