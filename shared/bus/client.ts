@@ -217,8 +217,6 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     for (const call of this.#pending.takeWaiting()) call.fail(error);
   }
 
-  // ---- what calls tell
-
   done(call: OutgoingCall): void {
     call.sequencer?.finish(call.sequence, call.isAnswered);
     const { connection } = call;
@@ -244,8 +242,6 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   badPayload(): void {
     this.counts.badPayloads++;
   }
-
-  // ---- what connections tell
 
   hello(connection: Connection, _hello: Hello): CallerClass {
     return connection.address === "" ? "local" : "server";
