@@ -23,9 +23,11 @@ export interface KeptTtl {
 export class LocalStore {
   readonly #dirs: { services: string; checks: string; states: string } | undefined;
   readonly #files = new AtomicFiles();
+  readonly #isDurable: boolean;
 
-  /** An empty data directory (-dev) keeps nothing. */
-  constructor(dataDir: string) {
+  /** An empty directory keeps nothing. Not durable: it survives the daemon, not the machine. */
+  constructor(dataDir: string, isDurable = true) {
+    this.#isDurable = isDurable;
     if (dataDir === "") return;
     const checks = join(dataDir, "checks");
     this.#dirs = { services: join(dataDir, "services"), checks, states: join(checks, "state") };
@@ -33,7 +35,7 @@ export class LocalStore {
   }
 
   saveService(entry: ServiceEntry): Promise<void> {
-    return this.#write(this.#dirs?.services, entry.row.id, serviceFile(entry), true);
+    return this.#write(this.#dirs?.services, entry.row.id, serviceFile(entry), this.#isDurable);
   }
 
   removeService(id: string): Promise<void> {
@@ -41,7 +43,7 @@ export class LocalStore {
   }
 
   saveCheck(entry: CheckEntry): Promise<void> {
-    return this.#write(this.#dirs?.checks, entry.row.checkId, checkFile(entry), true);
+    return this.#write(this.#dirs?.checks, entry.row.checkId, checkFile(entry), this.#isDurable);
   }
 
   async removeCheck(id: string): Promise<void> {
@@ -99,7 +101,7 @@ export class LocalStore {
 
   #remove(dir: string | undefined, id: string): Promise<void> {
     if (dir === undefined) return Promise.resolve();
-    return this.#files.write(join(dir, fileName(id)), null, true);
+    return this.#files.write(join(dir, fileName(id)), null, this.#isDurable);
   }
 
   #load<Kept>(

@@ -1,5 +1,6 @@
 // The parts of checkd put together: agent, loop, store, probes, presence.
 
+import { join } from "node:path";
 import type { BusClient } from "#shared/bus/client.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
 import type { Reloaded } from "#shared/daemon.ts";
@@ -40,7 +41,10 @@ export function openNode(parts: NodeParts) {
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
   const agent = new Agent(agentSettings(config, isShort), new Random(seed));
   const metrics = declareMetrics(parts.metrics, agent.local);
-  const store = new LocalStore(config.dataDir);
+  // With -dev nothing outlives the agent, but a daemon that dies must not take registrations along.
+  const store = config.dataDir === ""
+    ? new LocalStore(join(config.runDir, "checkd"), false)
+    : new LocalStore(config.dataDir);
   const agentToken = config.acl.tokens.agent || config.acl.tokens.default;
   const probes = new ProbeRunner({
     outputSizeMax: config.checks.outputMaxSize,
