@@ -10,8 +10,14 @@ export function nodeAddress(node: NodeRow, type: number, settings: DnsSettings):
     type,
     node.address,
     (key) => node.taggedAddresses[key] ?? "",
-    isTranslated(node.datacenter, settings),
+    isTranslated(nodeDatacenter(node, settings), settings),
   );
+}
+
+/** Rows of our own state may leave their datacenter out; a peer's rows have none, which counts as
+ *  another one. */
+function nodeDatacenter(node: NodeRow, settings: DnsSettings): string {
+  return node.datacenter === "" && node.peerName === "" ? settings.datacenter : node.datacenter;
 }
 
 export function serviceAddress(

@@ -14,6 +14,9 @@ import { RemoteRows } from "./remote.ts";
 import { DnsServer } from "./server.ts";
 import { declareMetrics, observe } from "../metrics.ts";
 
+/** So long the first view may keep the port closed. */
+const viewWaitMs = 3_000;
+
 const noContact = { complete: false, silentMs: 0, knownLeader: false, lastContactMs: 0 };
 
 export async function openDnsd(context: DaemonContext): Promise<Daemon> {
@@ -46,6 +49,7 @@ export async function openDnsd(context: DaemonContext): Promise<Daemon> {
     services: () => feed.counts.services,
   });
   view.start();
+  await wholeView(view);
   const { dns: port } = config.ports;
   for (const host of port < 0 ? [] : config.addresses.dns) await server.listen(host, port);
   return {
@@ -71,6 +75,16 @@ export async function openDnsd(context: DaemonContext): Promise<Daemon> {
       client.close();
     },
   };
+}
+
+/** With whom the port is shared can answer until this view is whole; without any view there is
+ *  still a reply to give, if only SERVFAIL. */
+async function wholeView(view: StateView): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, viewWaitMs);
+  view.onComplete(resolve);
+  await promise;
+  clearTimeout(timer);
 }
 
 /** What stays as it was until a restart. */

@@ -35,14 +35,18 @@ export class RemoteRows {
         };
         const reply = await state.read({ query }, this.#options(need.place.datacenter));
         const instances = reply.instances.flatMap(({ node, service, checks }) =>
-          node === null || service === null ? [] : [{ node, service, checks }]
+          node === null || service === null
+            ? []
+            : [{ node: { ...node, datacenter: need.place.datacenter }, service, checks }]
         );
         return { kind: "instances", instances };
       }
       case "node": {
         const query = { node: { node: need.node, withChecks: false } };
         const reply = await state.read({ query }, this.#options(need.place.datacenter));
-        return { kind: "node", node: reply.nodes[0] };
+        const [node] = reply.nodes;
+        const { datacenter } = need.place;
+        return { kind: "node", node: node && { ...node, datacenter } };
       }
       // Another datacenter's queries are executed there; the bus has no method for it yet.
       case "prepared-query":
