@@ -121,7 +121,8 @@ function restartLater(cluster: Cluster, server: SimServer): void {
 
 function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: string): void {
   const { random, network } = cluster;
-  network.heal();
+  // Sometimes on top of what is cut already.
+  if (random.chance(0.6)) network.heal();
   const others = random.shuffle([...ids]);
   const pair = [victim, others.find((id) => id !== victim)];
   const half = new Set(others.slice(0, Math.floor(ids.length / 2)));

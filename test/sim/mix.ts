@@ -31,7 +31,7 @@ export const faultKinds = [
 
 export type FaultKind = typeof faultKinds[number];
 
-export const flavours = ["any", "elections", "reads", "disks", "members"] as const;
+export const flavours = ["any", "elections", "reads", "disks", "members", "snapshots"] as const;
 export type Flavour = typeof flavours[number];
 
 export interface Mix {
@@ -155,6 +155,18 @@ function leaned(mix: Mix, random: Random): Mix {
         faults: withFaults("member-change", "isolate", "crash"),
         strikeChance: random.pick([0, 0.3]),
         faultEveryMs: 250,
+      };
+    case "snapshots":
+      return {
+        ...mix,
+        serverCount: 3,
+        clientCount: 8,
+        clientPauseMaxMs: random.pick([20, 100]),
+        pinnedShare: 0.9,
+        checkpointEvery: 5,
+        settings: { ...tinySettings(random), trailingEntries: 2 },
+        faults: withFaults("isolate", "power-loss", "pause"),
+        faultEveryMs: 700,
       };
     default:
       return mix.flavour satisfies never;

@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot keeps a log of another history",
-    flavour: "disks",
+    flavour: "snapshots",
     file: "snapshot.ts",
     find: "if (s.log.termAt(index) === term) {",
     replace: "if (s.log.lastIndex >= index) {",
@@ -110,11 +110,11 @@ export const mutants: readonly Mutant[] = [
     replace: "majorityOfVoters(s, s.log.lastIndex, (peer) => peer.matchIndex);",
   },
   {
-    name: "the own vote counts before it is durable",
+    name: "messages leave before term and vote are durable",
     flavour: "elections",
-    file: "candidate.ts",
-    find: 'if (candidacy?.phase !== "vote" || !s.disk.isDurable(candidacy.ownVoteSeq)) return;',
-    replace: 'if (candidacy?.phase !== "vote") return;',
+    file: "state.ts",
+    find: "sendAfter(s, s.disk.hardStateSeq, to, message);",
+    replace: "sendAfter(s, 0, to, message);",
   },
   {
     name: "an adopted term is not persisted",
@@ -163,11 +163,11 @@ export const mutants: readonly Mutant[] = [
     replace: "s.promiseUntilMs = s.nowMs;",
   },
   {
-    name: "a leader whose votes came from a full disk's pause keeps its lease",
+    name: "a lease is counted from the answer instead of the question",
     flavour: "reads",
     file: "lease.ts",
     find: "const untilMs = sentMs + leaseOf(s, promiseMs);",
-    replace: "const untilMs = s.nowMs + leaseOf(s, promiseMs) + 60;",
+    replace: "const untilMs = s.nowMs + leaseOf(s, promiseMs);",
   },
 ];
 

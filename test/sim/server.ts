@@ -20,7 +20,7 @@ export class SimServer implements SimTarget {
   /** Grows with every start, so that what belongs to an earlier process finds nobody. */
   #run = 0;
   #pausedUntilMs = 0;
-  #backlog: (() => void)[] = [];
+  #backlog: { isTimer: boolean; work: () => void }[] = [];
   #timerAtMs = Infinity;
   #diskFreeAtMs = 0;
   state: StateThread;
@@ -91,7 +91,9 @@ export class SimServer implements SimTarget {
       if (run !== this.#run) return;
       const backlog = this.#backlog;
       this.#backlog = [];
-      for (const work of backlog) this.whenAwake(run, work);
+      // An event loop that wakes up may see its sockets before its timers.
+      if (this.#random.chance(0.5)) backlog.sort((a, b) => Number(a.isTimer) - Number(b.isTimer));
+      for (const { isTimer, work } of backlog) this.whenAwake(run, work, isTimer);
     });
   }
 
@@ -100,9 +102,9 @@ export class SimServer implements SimTarget {
   }
 
   /** Runs work of this process, once it is not paused; never in a later process. */
-  whenAwake(run: number, work: () => void): void {
+  whenAwake(run: number, work: () => void, isTimer = false): void {
     if (run !== this.#run || !this.#raft) return;
-    if (this.#world.queue.nowMs < this.#pausedUntilMs) this.#backlog.push(work);
+    if (this.#world.queue.nowMs < this.#pausedUntilMs) this.#backlog.push({ isTimer, work });
     else work();
   }
 
@@ -211,7 +213,7 @@ export class SimServer implements SimTarget {
       this.#timerAtMs = Infinity;
       this.whenAwake(run, () => {
         this.input({ kind: "timer-fired", wallMs: this.clock.wallMs() });
-      });
+      }, true);
     });
   }
 }
