@@ -39,12 +39,39 @@ const node = () => import("./node.ts");
 const inspect = () => import("./inspect.ts");
 const members = () => import("./members.ts");
 
+const acl = () => import("./acl/commands.ts");
+const connect = () => import("./connect.ts");
+const tls = () => import("./tls.ts");
+
+/** A group within a family. */
+function group(path: string, summary: string, usage = "<subcommand> [options] [args]"): Group {
+  return { path, summary, usage };
+}
+
 export const families: readonly CommandFamily[] = [
+  family("acl", "Interact with Consul's ACLs", acl, undefined, [
+    group("acl auth-method", "Manage Consul's ACL auth methods"),
+    group("acl binding-rule", "Manage Consul's ACL binding rules"),
+    group("acl policy", "Manage Consul's ACL policies"),
+    group("acl role", "Manage Consul's ACL roles"),
+    group("acl templated-policy", "Manage Consul's ACL templated policies"),
+    group("acl token", "Manage Consul's ACL tokens"),
+  ]),
   single("agent", "Runs a node: all of its daemons", () => import("./agent/command.ts")),
   family("catalog", "Interact with the catalog", () => import("./catalog.ts")),
+  family(
+    "config",
+    "Interact with Consul's Centralized Configurations",
+    () => import("./config-entry.ts"),
+  ),
+  family("connect", "Interact with Consul Connect", connect, undefined, [
+    group("connect ca", "Interact with the Consul Connect Certificate Authority (CA)"),
+  ]),
   single("event", "Fire a new event", gossip),
+  single("exec", "Executes a command on Consul nodes", () => import("./exec.ts")),
   single("force-leave", "Forces a member to enter the 'left' state", members),
   single("info", "Provides debugging information for operators", node),
+  family("intention", "Interact with service intentions", () => import("./intention.ts")),
   single("join", "Tell the agent to join a cluster", members),
   single("keygen", "Generates a new encryption key", () => import("./local.ts")),
   single("keyring", "Manages gossip layer encryption keys", gossip),
@@ -52,6 +79,8 @@ export const families: readonly CommandFamily[] = [
   single("leave", "Gracefully leaves the cluster and shuts down", members),
   single("maint", "Controls node or service maintenance mode", node),
   single("lock", "Execute a command holding a lock", () => import("./lock.ts")),
+  single("login", "Login to Consul using an auth method", acl),
+  single("logout", "Destroy a Consul token created with login", acl),
   single("logs", "Shows the last log lines of a daemon", inspect),
   single("metrics", "Shows the metrics of a daemon", inspect),
   single("members", "Lists the members of a cluster", members),
@@ -62,23 +91,20 @@ export const families: readonly CommandFamily[] = [
     () => import("./operator.ts"),
     "<subcommand> [options]",
     [
-      {
-        path: "operator autopilot",
-        summary: "Provides tools for modifying Autopilot configuration",
-        usage: "<subcommand> [options]",
-      },
-      {
-        path: "operator raft",
-        summary: "Provides cluster-level tools for Consul operators",
-        usage: "<subcommand> [options]",
-      },
-      {
-        path: "operator usage",
-        summary: "Provides cluster-level usage information",
-        usage: "<subcommand> [options]",
-      },
+      group(
+        "operator autopilot",
+        "Provides tools for modifying Autopilot configuration",
+        "<subcommand> [options]",
+      ),
+      group(
+        "operator raft",
+        "Provides cluster-level tools for Consul operators",
+        "<subcommand> [options]",
+      ),
+      group("operator usage", "Provides cluster-level usage information", "<subcommand> [options]"),
     ],
   ),
+  family("peering", "Create and manage peering connections", () => import("./peering.ts")),
   single("ps", "Shows the daemons of this node", inspect),
   single("reload", "Triggers the agent to reload its configuration", node),
   single("rtt", "Estimates network round trip time between nodes", gossip),
@@ -87,6 +113,16 @@ export const families: readonly CommandFamily[] = [
     "snapshot",
     "Saves, restores and inspects snapshots of Consul server state",
     () => import("./snapshot.ts"),
+  ),
+  family(
+    "tls",
+    "Builtin helpers for creating CAs and certificates",
+    tls,
+    "<subcommand> <subcommand> [options]",
+    [
+      group("tls ca", "Helpers for CAs", "<subcommand> [options] filename-prefix"),
+      group("tls cert", "Helpers for certificates", "<subcommand> [options] [filename-prefix]"),
+    ],
   ),
   single("validate", "Validate config files/directories", () => import("./local.ts")),
   single("version", "Prints the version", () => import("./local.ts")),
