@@ -27,6 +27,7 @@ const machineHelp = {
   "dropped not-admitted": "Members refused by the merge checks.",
   "dropped versions": "Members refused for their protocol versions.",
   "dropped too-old": "Events and queries older than what is remembered.",
+  "dropped oversized": "What others would have us keep beyond our bounds.",
   "dropped wrong-node": "Probes that were meant for another node.",
   "dropped unexpected": "Answers that nothing waited for, and overflow.",
   "user events": "User events delivered.",

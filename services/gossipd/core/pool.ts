@@ -15,6 +15,7 @@ import { reapTick, reconnectTick } from "./serf/upkeep.ts";
 import type { Settings } from "./settings.ts";
 import { start } from "./start.ts";
 import { count, createPool, drop, memberOf, type Pool } from "./state.ts";
+import type { TransmitQueue } from "./swim/broadcasts.ts";
 import { checkQueues, gossipTick } from "./swim/gossip.ts";
 import {
   heardAck,
@@ -184,21 +185,29 @@ function receiveMessage(pool: Pool, from: Endpoint, bytes: Uint8Array): void {
   }
 }
 
+/** Between two prunings a queue may grow so far. */
+const queueLengthMax = 65_536;
+
+function tellOn(pool: Pool, queue: TransmitQueue, message: Uint8Array): void {
+  if (queue.length < queueLengthMax) queue.add({ message });
+  else drop(pool, "oversized");
+}
+
 /** What is news is told on exactly as it came. */
 function receiveSerf(pool: Pool, bytes: Uint8Array): void {
   const message = decodeSerf(bytes);
   switch (message.kind) {
     case "leave":
-      if (heardLeave(pool, message.body)) pool.intentQueue.add({ message: bytes });
+      if (heardLeave(pool, message.body)) tellOn(pool, pool.intentQueue, bytes);
       return;
     case "join":
-      if (heardJoin(pool, message.body)) pool.intentQueue.add({ message: bytes });
+      if (heardJoin(pool, message.body)) tellOn(pool, pool.intentQueue, bytes);
       return;
     case "userEvent":
-      if (heardEvent(pool, message.body)) pool.eventQueue.add({ message: bytes });
+      if (heardEvent(pool, message.body)) tellOn(pool, pool.eventQueue, bytes);
       return;
     case "query":
-      if (heardQuery(pool, message.body)) pool.queryQueue.add({ message: bytes });
+      if (heardQuery(pool, message.body)) tellOn(pool, pool.queryQueue, bytes);
       return;
     case "queryResponse":
       return heardResponse(pool, message.body);

@@ -143,6 +143,7 @@ export type Drop =
   | "not-admitted"
   | "versions"
   | "too-old"
+  | "oversized"
   | "unexpected";
 
 export interface Pool {
@@ -185,6 +186,8 @@ export interface Pool {
   queryQueue: TransmitQueue;
   eventQueue: TransmitQueue;
   events: (EventSlot | undefined)[];
+  /** Of all payloads and names in `events`. */
+  eventBytes: number;
   eventMinLTime: number;
   queries: (QuerySlot | undefined)[];
   queryMinLTime: number;
@@ -241,6 +244,7 @@ export function createPool(settings: Settings, random: Random, keyring?: Keyring
     queryQueue: new TransmitQueue(),
     eventQueue: new TransmitQueue(),
     events: new Array(settings.eventBufferSlots).fill(undefined),
+    eventBytes: 0,
     eventMinLTime: 0,
     queries: new Array(settings.queryBufferSlots).fill(undefined),
     queryMinLTime: 0,

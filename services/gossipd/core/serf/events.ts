@@ -6,6 +6,8 @@ import { userEventBytesCeiling } from "../settings.ts";
 import { clockLines } from "./clock-lines.ts";
 
 const noBytes = new Uint8Array();
+/** What all remembered events together may take. */
+const ringBytesMax = 16 * 1024 * 1024;
 
 export function fireEvent(
   pool: Pool,
@@ -47,13 +49,23 @@ export function heardEvent(pool: Pool, event: UserEvent): boolean {
   const payload = event.Payload ?? noBytes;
   const slot = pool.events[event.LTime % slots];
   const known = { name: event.Name, payload };
+  const bytes = known.name.length + payload.length;
   if (slot?.lTime === event.LTime) {
     const isKnown = slot.events.some((seen) =>
       seen.name === event.Name && sameBytes(seen.payload, payload)
     );
     if (isKnown) return false;
-    slot.events.push(known);
-  } else pool.events[event.LTime % slots] = { lTime: event.LTime, events: [known] };
+  }
+  if (pool.eventBytes + bytes > ringBytesMax) {
+    drop(pool, "oversized");
+    return false;
+  }
+  pool.eventBytes += bytes;
+  if (slot?.lTime === event.LTime) slot.events.push(known);
+  else {
+    for (const old of slot?.events ?? []) pool.eventBytes -= old.name.length + old.payload.length;
+    pool.events[event.LTime % slots] = { lTime: event.LTime, events: [known] };
+  }
   count(pool, "user events");
   pool.seenEventLTime = Math.max(pool.seenEventLTime, event.LTime);
   pool.effects.push({

@@ -20,6 +20,8 @@ import { clockLines } from "./clock-lines.ts";
 const noBytes = new Uint8Array();
 const nsPerMs = 1_000_000;
 const openQueriesMax = 1024;
+/** Different queries of one Lamport time. */
+const idsMax = 4096;
 const timeoutMsMax = 24 * 3_600_000;
 
 export function defaultTimeoutMs(pool: Pool): number {
@@ -105,6 +107,10 @@ function isNewQuery(pool: Pool, query: Query): boolean {
     return true;
   }
   if (slot.ids.has(query.ID)) return false;
+  if (slot.ids.size >= idsMax) {
+    drop(pool, "oversized");
+    return false;
+  }
   slot.ids.add(query.ID);
   return true;
 }

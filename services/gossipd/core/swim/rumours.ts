@@ -7,11 +7,14 @@ import { nodeJoined, nodeLeft, nodeUpdated } from "../serf/roster.ts";
 import { drop, isDying, type Node, note, type Pool, setTimer } from "../state.ts";
 import { type Accusation, type Alive, encodeMessage } from "../wire/memberlist.ts";
 import { sameBytes } from "../wire/packet.ts";
-import { encodeTags } from "../wire/tags.ts";
+import { encodeTags, metaBytesMax } from "../wire/tags.ts";
 import { hasOtherAlive, insertNode, isGone } from "./nodes.ts";
 import { confirmSuspicion, startSuspicion, suspicionRemainingMs } from "./suspicion.ts";
 
 const incarnationMax = 0xffff_ffff;
+/** Bounds for what others may make us keep; far above any real pool. */
+const nodesMax = 65_536;
+const nameLengthMax = 1_024;
 const noBytes = new Uint8Array();
 
 /** Announces ourselves: at the start and when our tags have changed. */
@@ -104,6 +107,12 @@ function isAcceptable(pool: Pool, alive: Alive): boolean {
   const versions = alive.Vsn ?? noBytes;
   const [lowest = 0, highest = 0] = versions;
   const address = alive.Addr ?? noBytes;
+  const isTooMuch = alive.Node.length > nameLengthMax || (alive.Meta?.length ?? 0) > metaBytesMax ||
+    (pool.nodes.length >= nodesMax && !pool.byName.has(alive.Node));
+  if (isTooMuch) {
+    drop(pool, "oversized");
+    return false;
+  }
   if (versions.length < 6 || lowest === 0 || highest === 0 || lowest > highest) {
     drop(pool, "versions");
     return false;
