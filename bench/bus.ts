@@ -1,5 +1,5 @@
-// Unary calls between two processes over a Unix socket: calls a second, and latency, by number
-// outstanding. Usage: bun bench/bus.ts [seconds]
+// Unary calls between two processes over a Unix socket, and through a third one that passes them
+// on: calls a second, and latency, by number outstanding. Usage: bun bench/bus.ts [seconds]
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,17 +28,40 @@ if (process.argv[2] === "serve") {
   });
   await server.listen({ path: process.argv[3]! });
   console.log("listening");
+} else if (process.argv[2] === "forward") {
+  const onward = new BusClient({
+    addresses: [{ path: process.argv[4]! }],
+    daemon: "bench",
+    identity,
+    waits: false,
+  });
+  const server = new BusServer({ identity });
+  server.route = () => onward;
+  await server.listen({ path: process.argv[3]! });
+  console.log("listening");
 } else await measure(Number(process.argv[2] ?? 3));
 
 async function measure(seconds: number): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "curia-bench-"));
   const path = join(dir, "bench.sock");
-  const callee = Bun.spawn([process.execPath, import.meta.path, "serve", path], { stdout: "pipe" });
+  const relay = join(dir, "relay.sock");
+  const callees = [await start("serve", path), await start("forward", relay, path)];
+  await report("", path, seconds);
+  await report("passed on: ", relay, seconds);
+  for (const callee of callees) callee.kill();
+  rmSync(dir, { recursive: true });
+}
+
+async function start(...args: string[]) {
+  const callee = Bun.spawn([process.execPath, import.meta.path, ...args], { stdout: "pipe" });
   await callee.stdout.getReader().read();
+  return callee;
+}
+
+async function report(label: string, path: string, seconds: number): Promise<void> {
   const client = new BusClient({ addresses: [{ path }], daemon: "bench", identity });
   const state = client.of(State);
-  const key = Buffer.from("some/key/of/usual/length");
-  const value = Buffer.alloc(100, "v");
+  const { key, value } = entry;
   const apply = () => state.apply({ kv: { key, value } });
   const read = () => state.read({ query: { kvGet: { key } } });
   for (const [name, call] of [["apply", apply], ["read", read]] as const) {
@@ -46,14 +69,12 @@ async function measure(seconds: number): Promise<void> {
       await run(call, outstanding, 0.5);
       const { rate, p50, p99 } = await run(call, outstanding, seconds);
       console.log(
-        `${name} ${String(outstanding).padStart(4)} outstanding: ${Math.round(rate)}/s, ` +
+        `${label}${name} ${String(outstanding).padStart(4)} outstanding: ${Math.round(rate)}/s, ` +
           `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
       );
     }
   }
   client.close();
-  callee.kill();
-  rmSync(dir, { recursive: true });
 }
 
 async function run(

@@ -170,7 +170,9 @@ export class RunningDaemon {
       const { config, warnings } = loadDaemonConfig(this.#start.argv);
       for (const warning of warnings) log.warn(warning);
       if (config.hash === this.#config.hash) return { changed: [], needsRestart: [] };
-      const reloaded = await this.#daemon?.reload?.(config) ?? { changed: [], needsRestart: [] };
+      const { name } = this.#definition;
+      const reloaded = await this.#daemon?.reload?.(config) ??
+        { changed: [], needsRestart: [name] };
       if (config.log.level !== this.#config.log.level) {
         log.level = config.log.level;
         reloaded.changed.push("log_level");

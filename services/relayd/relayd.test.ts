@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MemberEventInput } from "#proto/messages.js";
-import { Gossip, State } from "#proto/services.ts";
+import { Control, Gossip, State } from "#proto/services.ts";
 import { BusServer } from "#shared/bus/server.ts";
 import { stateClient } from "#shared/bus/state-client.ts";
 import type { Identity, OutStream } from "#shared/bus/types.ts";
@@ -52,7 +52,7 @@ async function startServer(node: string) {
   return { node, bus, event, callers };
 }
 
-async function startNode(members: MemberEventInput[]) {
+async function startNode(members: MemberEventInput[], isServer = false) {
   const runDir = mkdtempSync(join(tmpdir(), "curia-relayd-"));
   closing.push(() => rmSync(runDir, { recursive: true, force: true }));
   const { log } = openLog({ daemon: "relayd", node: "c1", level: "error" });
@@ -68,7 +68,7 @@ async function startNode(members: MemberEventInput[]) {
   });
   await gossip.listen({ path: join(runDir, "gossipd.sock") });
   closing.push(() => gossip.stop(0));
-  const config = { runDir, server: false } as EffectiveConfig;
+  const config = { runDir, server: isServer } as EffectiveConfig;
   const bus = new BusServer({ identity });
   const daemon = await start(
     {
@@ -84,13 +84,19 @@ async function startNode(members: MemberEventInput[]) {
       },
     } satisfies DaemonContext,
   );
+  await bus.listen({ path: join(runDir, "relayd.sock") });
   closing.push(async () => {
     await bus.stop(0);
     await daemon.stop();
   });
   const client = stateClient({ config, identity: identityOf("apid", "c1"), log });
   closing.push(() => client.close());
-  return { client, daemon, tell: (event: MemberEventInput) => streams.at(-1)!.write(event) };
+  return {
+    client,
+    daemon,
+    runDir,
+    tell: (event: MemberEventInput) => streams.at(-1)!.write(event),
+  };
 }
 
 const query = { query: { nodes: {} } };
@@ -156,5 +162,31 @@ describe("relayd on a client node", () => {
     const ask = (): Promise<string> =>
       client.of(State).read(query).then((reply) => reply.nodes[0]!.node, () => ask());
     expect(await ask()).toBe("s1");
+  });
+});
+
+describe("relayd on a server node", () => {
+  test("leads to a fellow server while raftd is away, and leaves off when it is back", async () => {
+    const fellow = await startServer("s2");
+    const { client, runDir } = await startNode([fellow.event("view")], true);
+    expect((await client.of(State).read(query)).nodes[0]!.node).toBe("s2");
+    const raftd = new BusServer({ identity: identityOf("raftd", "c1") });
+    raftd.serve(State, { read: () => ({ nodes: [{ node: "own" }] }) });
+    const back = new Promise<void>((resolve) => client.onConnected = resolve);
+    await raftd.listen({ path: join(runDir, "state.sock") });
+    closing.push(() => raftd.stop(0));
+    await back;
+    expect((await client.of(State).read(query)).nodes[0]!.node).toBe("own");
+  });
+
+  test("holds calls for its raftd when that is the only server", async () => {
+    const { client, runDir } = await startNode([], true);
+    const answer = client.of(State).read(query);
+    await client.of(Control).status({}).catch(() => {});
+    const raftd = new BusServer({ identity: identityOf("raftd", "c1") });
+    raftd.serve(State, { read: () => ({ nodes: [{ node: "own" }] }) });
+    await raftd.listen({ path: join(runDir, "state.sock") });
+    closing.push(() => raftd.stop(0));
+    expect((await answer).nodes[0]!.node).toBe("own");
   });
 });

@@ -14,7 +14,7 @@ import { PendingCalls } from "./pending.ts";
 import { processSequencers, type Sequencers } from "./resend.ts";
 import { plainTransport } from "./transport.ts";
 import { makeClient, type RawCaller } from "./typed-client.ts";
-import type { BusCounts, BusLog, CallerClass, Client, Method, Service } from "./types.ts";
+import type { BusCounts, CallerClass, Client, Method, Service } from "./types.ts";
 
 export type { BusClientOptions } from "./options.ts";
 

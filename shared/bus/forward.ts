@@ -118,7 +118,8 @@ function passStream(
 ): void {
   const { reader } = client.serverStream(
     call.method,
-    new EncodedMessage(payload),
+    // A stream lives long: it must not keep the whole chunk that its request came in.
+    new EncodedMessage(payload.slice()),
     passedOn(call.context, call.caller),
     call.deadlineMs,
   );

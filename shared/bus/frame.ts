@@ -163,6 +163,8 @@ class Cursor {
 }
 const cursor = new Cursor();
 
+const none = new Uint8Array(0);
+
 export type SplitError = "oversized" | "malformed";
 
 /** Cuts a byte stream into frames. Frames that lie whole in a chunk are not copied. */
@@ -171,7 +173,7 @@ export class FrameSplitter {
   readonly #frame = new Frame();
   readonly #onFrame: (frame: Frame) => void;
   // The begun frame with its length prefix; grows with what arrived, not with what was announced.
-  #carry: Uint8Array = new Uint8Array(0);
+  #carry: Uint8Array = none;
   #carried = 0;
   #isStopped = false;
 
@@ -183,7 +185,7 @@ export class FrameSplitter {
   /** Makes the rest of what was pushed be ignored, from within `onFrame`. */
   stop(): void {
     this.#isStopped = true;
-    this.#carry = new Uint8Array(0);
+    this.#carry = none;
     this.#carried = 0;
   }
 
@@ -201,7 +203,7 @@ export class FrameSplitter {
       if (size > this.#frameMax) return "oversized";
       if (wanted !== lengthBytes + size) continue;
       const whole = this.#carry;
-      this.#carry = new Uint8Array(0);
+      this.#carry = none;
       this.#carried = 0;
       if (!this.#emit(whole, lengthBytes, wanted)) return "malformed";
     }
@@ -214,6 +216,8 @@ export class FrameSplitter {
       if (!this.#emit(chunk, start, at)) return "malformed";
     }
     if (!this.#isStopped && at < chunk.length) this.#keep(chunk, at, chunk.length);
+    // A quiet connection must not keep its last chunk in memory.
+    this.#frame.buffer = none;
     return undefined;
   }
 

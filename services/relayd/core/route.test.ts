@@ -53,6 +53,10 @@ describe("the way of a call", () => {
     expect(way(server, all)).toEqual(["s2"]);
   });
 
+  test("from the only server waits for its own raftd", () => {
+    expect(way(server, known([["lan", "s1", "dc1"]]))).toBe("own-server");
+  });
+
   test("to a named server leads straight to it", () => {
     expect(way(client, all, { target: "node:S2" })).toEqual(["s2"]);
     expect(way(server, all, { target: "node:s2" })).toEqual(["s2"]);
@@ -64,6 +68,6 @@ describe("the way of a call", () => {
     expect(way(client, known([]), { datacenter: "dc2" })).toBe("no-servers");
     expect(way(server, all, { datacenter: "dc3" })).toBe("no-path-to-datacenter");
     expect(way(server, known([], ["lan"]), { datacenter: "dc2" })).toBe("wait");
-    expect(way(server, known([["lan", "s1", "dc1"]]))).toBe("no-servers");
+    expect(way(server, all, { target: "node:nobody" })).toBe("not-found");
   });
 });

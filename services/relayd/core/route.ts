@@ -17,6 +17,8 @@ export interface Destination {
 export type Way =
   /** Any of these servers. */
   | { kind: "servers"; candidates: readonly Server[] }
+  /** This node's own raftd, the only server: wait until it is back. */
+  | { kind: "own-server" }
   /** The member list is not there yet: ask again when it is. */
   | { kind: "wait" }
   | { kind: "refuse"; code: ErrorCode; message: string };
@@ -35,9 +37,14 @@ export function findWay(to: Destination, servers: Servers, settings: RouteSettin
     if (named !== undefined && named.id !== settings.nodeId) {
       return { kind: "servers", candidates: [named] };
     }
+    // A server asks for a node that no way leads to; going on would lead in a circle.
+    if (settings.isServer && servers.isWhole("lan")) {
+      return { kind: "refuse", code: "not-found", message: `No server is called ${to.target}` };
+    }
   }
   if (candidates.length > 0) return { kind: "servers", candidates };
   if (!servers.isWhole(pool)) return { kind: "wait" };
+  if (isOwn && settings.isServer) return { kind: "own-server" };
   if (isOwn || !settings.isServer) {
     return { kind: "refuse", code: "no-servers", message: "No known Consul servers" };
   }

@@ -30,6 +30,7 @@ export class RelayLoop {
   readonly #balance = new Balance(this.#random.split());
   readonly #links: Links;
   readonly #gossip: BusClient;
+  readonly #ownServer: BusClient;
   readonly #pools: Pool[];
   readonly #streams = new Map<Pool, { stream: InStream<MemberEvent>; heardMs: number }>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -50,6 +51,7 @@ export class RelayLoop {
     };
     this.#pools = config.server ? ["lan", "wan"] : ["lan"];
     this.#gossip = daemonClient(context, "gossipd");
+    this.#ownServer = daemonClient(context, "state");
     this.#links = new Links(identity, log, this.counts, {
       failed: (id) => this.#balance.failed(id, performance.now()),
       answered: (id) => this.#balance.answered(id),
@@ -82,6 +84,7 @@ export class RelayLoop {
     for (const timer of this.#timers) clearTimeout(timer);
     for (const { stream } of this.#streams.values()) stream.cancel();
     this.#gossip.close();
+    this.#ownServer.close();
     this.#links.close();
     this.#wake();
   }
@@ -96,6 +99,8 @@ export class RelayLoop {
     switch (way.kind) {
       case "servers":
         return this.#link(call, way.candidates);
+      case "own-server":
+        return this.#ownServer;
       case "refuse":
         throw new CuriaError(way.code, way.message);
       case "wait":
@@ -137,6 +142,7 @@ export class RelayLoop {
     });
     const way = findWay(call.context, this.#servers, this.#settings);
     if (way.kind === "servers") return this.#link(call, way.candidates);
+    if (way.kind === "own-server") return this.#ownServer;
     if (way.kind === "refuse") throw new CuriaError(way.code, way.message);
     throw new CuriaError("no-servers", `No known Consul servers (${method.name})`);
   }

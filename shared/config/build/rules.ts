@@ -87,6 +87,10 @@ const entryKinds: ReadonlySet<unknown> = new Set([
   "control-plane-request-limit",
 ]);
 
+export function isEntryKind(kind: unknown): boolean {
+  return entryKinds.has(kind);
+}
+
 export function buildBootstrapEntries(read: SettingsReader): Record<string, unknown>[] {
   const entries = read.optional<Record<string, unknown>[]>("config_entries.bootstrap") ?? [];
   entries.forEach((entry, i) => {
@@ -97,7 +101,7 @@ export function buildBootstrapEntries(read: SettingsReader): Record<string, unkn
         `${place}: Payload does not contain a kind/Kind key at the top level`,
       );
     }
-    if (!entryKinds.has(kind)) {
+    if (!isEntryKind(kind)) {
       throw new ConfigRefusal(`${place}: invalid config entry kind: ${String(kind)}`);
     }
   });
