@@ -61,11 +61,11 @@ export function declareMetrics(metrics: Metrics, counts: DnsCounts) {
   return {
     domainSeconds: metrics.histogram(
       "dnsd_domain_query_seconds",
-      "How long answers took that were made anew, recursion included.",
+      "How long answers took, recursion included.",
     ),
     reverseSeconds: metrics.histogram(
       "dnsd_ptr_query_seconds",
-      "How long answers to reverse questions took that were made anew.",
+      "How long answers to reverse questions took.",
     ),
   };
 }

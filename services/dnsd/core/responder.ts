@@ -140,7 +140,9 @@ export class Responder {
     if (said.kind === "wait") return { kind: "wait", needs: said.needs, query };
     if (said.kind === "forward") return { kind: "forward", query };
     const { draft } = said;
-    const isPlain = said.repeatable && fetched.size === 0 && query.edns?.subnet === undefined;
+    // Reverse names and refusals are as cheap anew.
+    const isPlain = said.repeatable && draft.fitted && fetched.size === 0 &&
+      query.edns?.subnet === undefined;
     if (!isPlain || !this.#cache.isWanted(message)) {
       return this.#encode(query, this.#drawReply(query, draft, transport), arrival);
     }

@@ -4,25 +4,53 @@ import { State } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
 import type { CallOptions } from "#shared/bus/types.ts";
 import { toCuriaError } from "#shared/errors.ts";
-import type { Fetched } from "../core/catalog-view.ts";
+import { type Fetched, needKey } from "../core/catalog-view.ts";
 import type { CatalogNeed } from "./server.ts";
 
 const timeoutMs = 5_000;
+/** So long a datacenter that is not there is not asked for again. */
+const unknownMs = 1_000;
+const unknownMax = 1_000;
 
 export class RemoteRows {
   readonly #client: BusClient;
   readonly #token: string;
+
+  /** Equal needs of several questions are fetched once. */
+  readonly #inFlight = new Map<string, Promise<Fetched>>();
+  /** Datacenter → when it may be asked for again. */
+  readonly #unknown = new Map<string, number>();
 
   constructor(client: BusClient, token: string) {
     this.#client = client;
     this.#token = token;
   }
 
-  async fetch(need: CatalogNeed): Promise<Fetched> {
+  fetch(need: CatalogNeed): Promise<Fetched> {
+    const key = needKey(need);
+    let flight = this.#inFlight.get(key);
+    if (flight === undefined) {
+      flight = this.#fetch(need).finally(() => this.#inFlight.delete(key));
+      this.#inFlight.set(key, flight);
+    }
+    return flight;
+  }
+
+  async #fetch(need: CatalogNeed): Promise<Fetched> {
+    const datacenter = need.kind === "prepared-query" ? need.datacenter : need.place.datacenter;
+    const nowMs = performance.now();
+    if ((this.#unknown.get(datacenter) ?? 0) > nowMs) {
+      return { kind: "failed", code: "no-path-to-datacenter" };
+    }
     try {
       return await this.#read(need);
     } catch (error) {
-      return { kind: "failed", code: toCuriaError(error).code };
+      const { code } = toCuriaError(error);
+      if (code === "no-path-to-datacenter") {
+        if (this.#unknown.size >= unknownMax) this.#unknown.clear();
+        this.#unknown.set(datacenter, nowMs + unknownMs);
+      }
+      return { kind: "failed", code };
     }
   }
 
