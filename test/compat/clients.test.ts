@@ -52,7 +52,7 @@ test("npm's consul registers, discovers, compares and sets, watches", async () =
     id: "js-1",
     name: `js-${run}`,
     port: 8080,
-    check: { name: "alive", ttl: "30s" },
+    check: { name: "alive", ttl: "30s", timeout: "10s" },
   });
   await consul.agent.check.pass("service:js-1");
   await until("the service passes", 10_000, async () => {
