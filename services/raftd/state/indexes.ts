@@ -56,9 +56,9 @@ export class Indexes extends IndexValues {
 
   /** Raises; an index never falls by a command. */
   raise(name: string, index: number): void {
-    const old = this.values.get(name);
-    if (old !== undefined && old >= index) return;
-    this.#change(name, old, index);
+    const old = this.values.get(name) ?? 0;
+    if (old >= index) return;
+    this.#change(name, this.values.get(name), index);
   }
 
   /** Sets it whatever it was: for restored snapshots and for counters. */

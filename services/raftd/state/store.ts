@@ -6,6 +6,7 @@ import type { Statement } from "bun:sqlite";
 import { CuriaError } from "#shared/errors.ts";
 import { Command, LogRecord, ReadReply } from "#proto/messages.js";
 import type { Outcome, Query, ReadReplyInput } from "#proto/messages.js";
+import { AppliedRow, readApplied } from "./applied.ts";
 import { Applier } from "./apply.ts";
 import { formatHash } from "./hash.ts";
 import { Journal } from "./journal.ts";
@@ -43,7 +44,7 @@ export class Store {
   readonly #readers: Readers | undefined;
   readonly #begin: Statement;
   readonly #commit: Statement;
-  readonly #saveApplied: Statement;
+  readonly #appliedRow: AppliedRow;
   #parts: Parts;
   #applied: Applied;
   #durableIndex: number;
@@ -60,10 +61,7 @@ export class Store {
     prepareSchema(this.#db);
     this.#begin = this.#db.prepare("BEGIN");
     this.#commit = this.#db.prepare("COMMIT");
-    this.#saveApplied = this.#db.prepare(
-      "UPDATE applied SET log_index = ?, term = ?, stamp_ms = ?, configuration_index = ?, " +
-        "configuration = ?, content_hash = ?, generation = ?",
-    );
+    this.#appliedRow = new AppliedRow(this.#db);
     this.#parts = openParts(this.#db);
     this.#applied = readApplied(this.#db, this.#parts.journal);
     this.#durableIndex = 0;
@@ -216,17 +214,7 @@ export class Store {
     const { journal, clients } = this.#parts;
     journal.indexes.save();
     clients.save();
-    const { index, term, stampMs, configuration, configurationIndex, generation } = applied;
-    const { sum } = journal.hash;
-    this.#saveApplied.run(
-      index,
-      term,
-      stampMs,
-      configurationIndex,
-      configuration,
-      sum,
-      generation,
-    );
+    this.#appliedRow.save(applied, journal.hash.sum);
   }
 
   /** Memory follows the file again after a transaction that failed. */
@@ -268,21 +256,6 @@ function openParts(db: Database): Parts {
   const clients = new ClientTable(db, journal.hash);
   const applier = new Applier(tables, clients, journal);
   return { journal, tables, clients, applier, reads: new Reads(tables, journal.indexes) };
-}
-
-function readApplied(db: Database, journal: Journal): Applied {
-  const row = db.query("SELECT * FROM applied").get() as Record<string, number> & {
-    configuration: Uint8Array;
-  };
-  journal.hash.sum = row.content_hash!;
-  return {
-    index: row.log_index!,
-    term: row.term!,
-    stampMs: row.stamp_ms!,
-    configuration: row.configuration,
-    configurationIndex: row.configuration_index!,
-    generation: row.generation!,
-  };
 }
 
 function advance(applied: Applied, entry: ApplyEntry): Applied {

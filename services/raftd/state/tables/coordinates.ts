@@ -47,6 +47,14 @@ export class CoordinateTable {
     this.#journal.note({ deleted: false, kind: "coordinate", coordinate });
   }
 
+  /** As it stood in a snapshot; its index comes with the table's. */
+  restore(coordinate: Coordinate): void {
+    const node = coordinate.node.toLowerCase();
+    const body = coordinateBody(coordinate);
+    this.#put.run(node, coordinate.segment, body);
+    this.#journal.hash.add(hashOf(node, coordinate.segment, body));
+  }
+
   removeNode(node: string): void {
     const found = this.ofNode(node);
     if (found.length === 0) return;

@@ -18,6 +18,7 @@ export class NodeTable {
   readonly #byIdRange: Statement;
   readonly #all: Statement;
   readonly #after: Statement;
+  readonly #everywhere: Statement;
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #remove: Statement;
@@ -31,6 +32,7 @@ export class NodeTable {
       `${select} AND node_id >= ? AND node_id < ? AND node_id <> '' ORDER BY node_id LIMIT 2`,
     );
     this.#all = db.prepare(`${select} ORDER BY name`);
+    this.#everywhere = db.prepare(`SELECT ${columns} FROM nodes ORDER BY peer, name`);
     this.#after = db.prepare(`${select} AND name > ? ORDER BY name LIMIT ?`);
     this.#insert = db.prepare(
       "INSERT INTO nodes (peer, name, node_id, create_index, modify_index, body) " +
@@ -62,6 +64,11 @@ export class NodeTable {
 
   list(peer: string): Node[] {
     return (this.#all.values(peer) as Row[]).map(toNode);
+  }
+
+  /** Of all peers, for archives. */
+  listAll(): Node[] {
+    return (this.#everywhere.values() as Row[]).map(toNode);
   }
 
   /** At most `limit` nodes whose key is above `after`. */
