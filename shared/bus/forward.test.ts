@@ -1,11 +1,12 @@
 // Calls that are passed on: whole, with a way out of circles, and again when the way breaks.
 
 import { afterEach, describe, expect, test } from "bun:test";
+import type { WatchEventInput } from "#proto/messages.js";
 import { Control, Raft, State } from "#proto/services.ts";
 import { CuriaError } from "../errors.ts";
 import type { BusClient } from "./client.ts";
 import { failureOf, Fixture } from "./fixture.ts";
-import type { CallContext } from "./types.ts";
+import type { CallContext, OutStream } from "./types.ts";
 
 const fixture = new Fixture();
 afterEach(() => fixture.close());
@@ -99,6 +100,40 @@ describe("a call passed on", () => {
     }
     expect(next).toBe(2000);
     expect(queuedMax).toBeLessThan(10_000);
+  });
+
+  test("as a confirmation does not overtake the changes sent before it", async () => {
+    let out: OutStream<WatchEventInput> | undefined;
+    const { client } = await chain((server) =>
+      server.serve(State, {
+        watch(_request, _call, stream) {
+          out = stream;
+          stream.write({ stream: 1 });
+        },
+        confirm: () => ({ index: 7 }),
+      })
+    );
+    const events: number[] = [];
+    const stream = client.of(State).watch({});
+    const opened = new Promise<void>((resolve) => {
+      stream.onItem = (event) => {
+        if (event.stream) {
+          stream.pause();
+          resolve();
+        } else events.push(event.changed!.index);
+      };
+    });
+    await opened;
+    // More than the credit of both ways holds, while the reader does not read.
+    const watches = Array.from({ length: 50_000 }, (_, i) => i);
+    for (let index = 1; index <= 5; index++) out!.write({ changed: { watches, index } });
+    const confirmed = client.of(State).confirm({}).then((meta) => {
+      expect(meta.index).toBe(7);
+      return events.length;
+    });
+    await client.of(State).apply({ kv: {} }).catch(() => {});
+    stream.resume();
+    expect(await confirmed).toBe(5);
   });
 
   test("as a stream that is cancelled closes at the callee", async () => {

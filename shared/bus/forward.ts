@@ -5,7 +5,7 @@ import { CuriaError } from "../errors.ts";
 import type { BusClient } from "./client.ts";
 import { passedOn } from "./context.ts";
 import type { IncomingCall } from "./incoming.ts";
-import type { StreamWriter } from "./stream.ts";
+import type { StreamReader, StreamWriter } from "./stream.ts";
 import { type Call, EncodedMessage, type Method } from "./types.ts";
 
 /** Where to pass a call on. It may refuse by throwing a CuriaError. */
@@ -79,7 +79,7 @@ function passUnary(
     message,
     context,
     call.deadlineMs,
-    (bytes) => call.answer(new EncodedMessage(bytes as Uint8Array)),
+    (bytes) => answerInOrder(call, bytes as Uint8Array),
     (error) => {
       if (!mayRetry(call, error, delayMs)) call.fail(error);
       else setTimeout(() => passAgain(call, message, again, delayMs), delayMs);
@@ -104,6 +104,35 @@ async function passAgain(
   }
 }
 
+/** Methods whose answer says that a stream's items up to it have been sent before it: an item that
+ *  waits here for its reader's credit must not be overtaken. */
+const followed = new Map([["State.Confirm", "State.Watch"]]);
+
+interface PassedStream {
+  method: string;
+  reader: StreamReader;
+  writer: StreamWriter;
+}
+const passedStreams = new WeakMap<object, Set<PassedStream>>();
+
+function answerInOrder(call: IncomingCall, bytes: Uint8Array): void {
+  const answer = new EncodedMessage(bytes);
+  const method = followed.get(call.method.name);
+  if (method === undefined) return call.answer(answer);
+  const behind = [...passedStreams.get(call.connection) ?? []]
+    .filter((stream) => stream.method === method && isBehind(stream));
+  if (behind.length === 0) return call.answer(answer);
+  Promise.all(behind.map(caughtUp)).then(() => call.answer(answer));
+}
+
+function isBehind({ reader, writer }: PassedStream): boolean {
+  return !writer.isClosed && (writer.queuedBytes > 0 || reader.waitingCount > 0);
+}
+
+async function caughtUp(stream: PassedStream): Promise<void> {
+  while (isBehind(stream)) await stream.writer.drained();
+}
+
 /** Only what the connection itself broke, and only where sending twice is allowed. */
 function mayRetry(call: IncomingCall, error: CuriaError, delayMs: number): boolean {
   return error.code === "unavailable" && call.method.resend !== "never" && !call.isOver &&
@@ -123,6 +152,11 @@ function passStream(
     passedOn(call.context, call.caller),
     call.deadlineMs,
   );
+  const streams = passedStreams.get(call.connection) ?? new Set();
+  passedStreams.set(call.connection, streams);
+  const passed = { method: call.method.name, reader, writer };
+  streams.add(passed);
+  writer.onClose(() => streams.delete(passed));
   reader.onItem = (bytes) => {
     if (!writer.write(new EncodedMessage(bytes as Uint8Array))) reader.pause();
   };

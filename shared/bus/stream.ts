@@ -195,6 +195,11 @@ export class StreamReader implements InStream<unknown> {
     this.#deliver();
   }
 
+  /** Items that arrived and were not taken. */
+  get waitingCount(): number {
+    return this.#arrived.length;
+  }
+
   pause(): void {
     this.#isPaused = true;
   }
