@@ -1,13 +1,14 @@
 // What peers do wrong, and what the bus makes of it: a clear end, a count, no harm to others.
 
 import { afterEach, describe, expect, test } from "bun:test";
-import { Raft, State } from "#proto/services.ts";
+import { Control, Raft, State } from "#proto/services.ts";
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Random } from "../random.ts";
 import { encodeFrames, failureOf, Fixture, identity } from "./fixture.ts";
 import { BusServer } from "./server.ts";
 import { plainTransport } from "./transport.ts";
+import type { OutStream } from "./types.ts";
 
 const fixture = new Fixture();
 afterEach(() => fixture.close());
@@ -228,6 +229,30 @@ describe("overload", () => {
     expect(codes).toContain("overloaded");
     expect(client.counts.overloads).toBeLessThan(8);
     expect(client.counts.overloads).toBeGreaterThan(2);
+  });
+
+  test("ends a stream whose reader promises to read and does not", async () => {
+    const path = fixture.path();
+    const opened = Promise.withResolvers<OutStream<{ line?: string | null }>>();
+    await fixture.server(
+      path,
+      (bus) => bus.serve(Control, { tailLog: (_request, _call, stream) => opened.resolve(stream) }),
+    );
+    const peer = await fixture.raw(path);
+    peer.hello();
+    peer.send({ call: 1, request: { method: "Control.TailLog" } });
+    peer.send({ call: 1, credit: 0xffff_ffff });
+    const stream = await opened.promise;
+    peer.wire.pause();
+    const line = "x".repeat(1_000_000);
+    let written = 0;
+    while (written < 500 && !stream.isClosed) {
+      stream.write({ line });
+      written++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(stream.isClosed).toBe(true);
+    expect(written).toBeLessThan(80);
   });
 
   test("fails calls when too many wait for a connection", async () => {

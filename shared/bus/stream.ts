@@ -2,7 +2,7 @@
 // what goes beyond it. One slow reader so holds up its own stream and no other.
 
 import type { Codec } from "#proto/messages.js";
-import { CuriaError } from "../errors.ts";
+import { CuriaError, toCuriaError } from "../errors.ts";
 import type { Connection } from "./connection.ts";
 import { body } from "./frame.ts";
 import { EncodedMessage, type InStream, type OutStream } from "./types.ts";
@@ -58,6 +58,8 @@ export class StreamWriter implements OutStream<unknown> {
   write(item: unknown): boolean {
     if (this.#isClosed || this.#isEnding) return false;
     if (this.#connection !== undefined && this.#credit > 0 && this.#queue.length === 0) {
+      // Credit is a promise to read; who gives it and does not read gets no more.
+      if (this.#connection.queuedBytes > queuedMax) return this.#failSlow();
       const { outbox } = this.#connection;
       this.#credit -= outbox.message(this.#call, body.item, this.#codec, item) + itemCostBytes;
       return this.#credit > 0;
@@ -65,9 +67,11 @@ export class StreamWriter implements OutStream<unknown> {
     const bytes = item instanceof EncodedMessage ? item.bytes : this.#codec.encode(item).finish();
     this.#queue.push(bytes);
     this.#queued += bytes.length;
-    if (this.#queued > queuedMax) {
-      this.fail(new CuriaError("overloaded", "The stream's reader is too slow"));
-    }
+    return this.#queued > queuedMax ? this.#failSlow() : false;
+  }
+
+  #failSlow(): false {
+    this.fail(new CuriaError("overloaded", "The stream's reader is too slow"));
     return false;
   }
 
@@ -116,7 +120,12 @@ export class StreamWriter implements OutStream<unknown> {
       const bytes = this.#queue[sent++]!;
       this.#credit -= bytes.length + itemCostBytes;
       this.#queued -= bytes.length;
-      this.#connection.outbox.bytes(this.#call, body.item, bytes);
+      try {
+        this.#connection.outbox.bytes(this.#call, body.item, bytes);
+      } catch (error) {
+        // An item above the frame limit.
+        return this.fail(toCuriaError(error));
+      }
     }
     if (sent === this.#queue.length) this.#queue = [];
     else this.#queue.splice(0, sent);
