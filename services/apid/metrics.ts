@@ -7,6 +7,8 @@ import type { Reads } from "./io/reads/reads.ts";
 
 export interface ApidMetrics {
   answered(status: number): void;
+  /** Requests that were not answered from kept bytes; a blocked read counts its wait. */
+  took(seconds: number): void;
 }
 
 export function declareMetrics(
@@ -42,5 +44,9 @@ export function declareMetrics(
   measured("apid_kept_read_bytes", "Bytes of kept reads.", () => reads.cache.bytes);
   measured("apid_blocked_reads", "Blocking reads that wait.", () => reads.counts.blocked);
   measured("apid_watches", "Queries watched.", () => reads.hub.watchCount);
-  return { answered: (status) => classes[Math.floor(status / 100) - 1]?.add() };
+  const took = metrics.histogram("apid_request_seconds", "How long cold requests took.");
+  return {
+    answered: (status) => classes[Math.floor(status / 100) - 1]?.add(),
+    took: (seconds) => took.observe(seconds),
+  };
 }

@@ -7,91 +7,49 @@ export interface MetricSource {
   /** The daemon and its metric; samples are histograms in seconds, shown in milliseconds. */
   daemon: string;
   metric: string;
-  /** What to multiply with; for samples 1000 unless given. */
-  scale?: number;
 }
 
 export const metricSources: readonly MetricSource[] = [
-  { consul: "runtime.alloc_bytes", kind: "gauge", daemon: "*", metric: "memory_bytes" },
-  { consul: "runtime.sys_bytes", kind: "gauge", daemon: "*", metric: "memory_bytes" },
-  { consul: "server.isLeader", kind: "gauge", daemon: "raftd", metric: "raftd_is_leader" },
-  { consul: "raft.applied_index", kind: "gauge", daemon: "raftd", metric: "raftd_applied_index" },
-  { consul: "raft.last_index", kind: "gauge", daemon: "raftd", metric: "raftd_last_index" },
-  { consul: "raft.commitTime", kind: "sample", daemon: "raftd", metric: "raftd_commit_seconds" },
-  { consul: "raft.apply", kind: "counter", daemon: "raftd", metric: "raftd_applied_total" },
-  {
-    consul: "raft.state.candidate",
-    kind: "counter",
-    daemon: "raftd",
-    metric: "raftd_elections_total",
-  },
-  {
-    consul: "raft.state.leader",
-    kind: "counter",
-    daemon: "raftd",
-    metric: "raftd_leaderships_total",
-  },
-  { consul: "rpc.request", kind: "counter", daemon: "raftd", metric: "raftd_bus_calls_total" },
-  {
-    consul: "rpc.request_error",
-    kind: "counter",
-    daemon: "raftd",
-    metric: "raftd_bus_failures_total",
-  },
-  { consul: "rpc.queries_blocking", kind: "gauge", daemon: "apid", metric: "apid_blocked_reads" },
-  { consul: "api.http", kind: "sample", daemon: "apid", metric: "apid_request_seconds" },
-  { consul: "client.api.success", kind: "counter", daemon: "apid", metric: "apid_requests_total" },
-  { consul: "dns.domain_query", kind: "sample", daemon: "dnsd", metric: "dnsd_query_seconds" },
-  {
-    consul: "dns.stale_queries",
-    kind: "counter",
-    daemon: "dnsd",
-    metric: "dnsd_stale_answers_total",
-  },
-  {
-    consul: "memberlist.udp.sent",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_udp_sent_bytes_total",
-  },
-  {
-    consul: "memberlist.udp.received",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_udp_received_bytes_total",
-  },
-  {
-    consul: "memberlist.msg.alive",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_alive_messages_total",
-  },
-  {
-    consul: "memberlist.msg.dead",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_dead_messages_total",
-  },
-  {
-    consul: "memberlist.msg.suspect",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_suspect_messages_total",
-  },
-  { consul: "serf.member.join", kind: "counter", daemon: "gossipd", metric: "gossipd_joins_total" },
-  {
-    consul: "serf.member.failed",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_failures_total",
-  },
-  {
-    consul: "serf.events",
-    kind: "counter",
-    daemon: "gossipd",
-    metric: "gossipd_user_events_total",
-  },
+  row("runtime.alloc_bytes", "gauge", "*", "memory_bytes"),
+  row("runtime.sys_bytes", "gauge", "*", "memory_bytes"),
+  row("server.isLeader", "gauge", "raftd", "raftd_is_leader"),
+  row("raft.appliedIndex", "gauge", "raftd", "raftd_applied_index"),
+  row("raft.commitTime", "sample", "raftd", "raftd_log_commit_seconds"),
+  row("raft.fsm.apply", "sample", "raftd", "raftd_apply_seconds"),
+  row("raft.apply", "counter", "raftd", "raftd_applied_entries_total"),
+  row("raft.state.leader", "counter", "raftd", "raftd_leader_changes_total"),
+  row("rpc.request", "counter", "raftd", "raftd_bus_calls_total"),
+  row("rpc.request_error", "counter", "raftd", "raftd_bus_failures_total"),
+  row("rpc.accept_conn", "counter", "raftd", "raftd_bus_connections_opened_total"),
+  row("rpc.cross-dc", "counter", "relayd", "relayd_upstream_calls_total"),
+  row("rpc.queries_blocking", "gauge", "apid", "apid_blocked_reads"),
+  row("api.http", "sample", "apid", "apid_request_seconds"),
+  row("client.api.success", "counter", "apid", "apid_requests_total"),
+  row("dns.domain_query", "sample", "dnsd", "dnsd_domain_query_seconds"),
+  row("dns.ptr_query", "sample", "dnsd", "dnsd_ptr_query_seconds"),
+  row("dns.stale_queries", "counter", "dnsd", "dnsd_stale_answers_total"),
+  row("memberlist.udp.sent", "counter", "gossipd", "gossipd_lan_bytes_out_total"),
+  row("memberlist.udp.received", "counter", "gossipd", "gossipd_lan_bytes_in_total"),
+  row("memberlist.tcp.accept", "counter", "gossipd", "gossipd_lan_streams_in_total"),
+  row("memberlist.tcp.connect", "counter", "gossipd", "gossipd_lan_streams_out_total"),
+  row("memberlist.health.score", "gauge", "gossipd", "gossipd_lan_health_score"),
+  row("memberlist.probeNode.failures", "counter", "gossipd", "gossipd_lan_probe_failures_total"),
+  row("serf.member.flap", "counter", "gossipd", "gossipd_lan_flaps_total"),
+  row("serf.events", "counter", "gossipd", "gossipd_lan_user_events_total"),
+  row("serf.queries", "counter", "gossipd", "gossipd_lan_queries_total"),
+  row("state.nodes", "gauge", "dnsd", "dnsd_view_nodes"),
+  row("state.service_instances", "gauge", "dnsd", "dnsd_view_services"),
+  row("ae.sync", "counter", "checkd", "checkd_pushes_total"),
 ];
+
+function row(
+  consul: string,
+  kind: MetricSource["kind"],
+  daemon: string,
+  metric: string,
+): MetricSource {
+  return { consul, kind, daemon, metric };
+}
 
 /** A metric of a daemon, as its Control service gives it. */
 export interface DaemonMetric {
@@ -133,7 +91,7 @@ export function summarise(
     const base = now.count < then.count ? { sum: 0, count: 0 } : then;
     const count = now.count - base.count;
     if (count <= 0) continue;
-    const scale = source.scale ?? (source.kind === "sample" ? 1000 : 1);
+    const scale = source.kind === "sample" ? 1000 : 1;
     const sum = (now.sum - base.sum) * scale;
     (source.kind === "sample" ? out.samples : out.counters).push({ name, count, sum });
   }

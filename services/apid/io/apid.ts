@@ -6,7 +6,7 @@ import { BusClient } from "#shared/bus/client.ts";
 import { daemonClient, stateClient } from "#shared/bus/state-client.ts";
 import type { Daemon, DaemonContext } from "#shared/daemon.ts";
 import { listenersOf } from "../config.ts";
-import { declareMetrics } from "../metrics.ts";
+import { type ApidMetrics, declareMetrics } from "../metrics.ts";
 import { HttpListener, type ListenerCounts } from "./listener.ts";
 import { readDefaults, ReadRoutes } from "./read-route.ts";
 import { HotReads } from "./reads/hot-reads.ts";
@@ -41,7 +41,7 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
     bytesMax: keptBytesMax,
     callTimeoutMs: config.raft.rpcHoldTimeoutMs + ownTimeMs,
   });
-  const hot = new HotReads(reads, config.server);
+  const hot = new HotReads(reads, config.server, (status) => own.answered(status));
   const { defaultQueryTimeMs: defaultWaitMs, maxQueryTimeMs: maxWaitMs } = config.http;
   const defaults = readDefaults(config);
   const readRoutes = new ReadRoutes({ reads, hot, defaults, defaultWaitMs, maxWaitMs });
@@ -59,7 +59,7 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
     requests: 0,
     malformed: 0,
   };
-  const own = declareMetrics(metrics, counts, reads, hot);
+  const own: ApidMetrics = declareMetrics(metrics, counts, reads, hot);
   const routes = routeTable({
     config,
     release: fullVersion,
@@ -85,7 +85,10 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
     isDev: config.dev,
     checksPrintable: !config.http.disableUnprintableCharFilter,
     fallback: uiFallback(config.ui),
-    onAnswered: (status) => own.answered(status),
+    onAnswered: (status, seconds) => {
+      own.answered(status);
+      own.took(seconds);
+    },
     onFailed: (error, call) => log.debug({ ...call, err: error }, "request failed"),
   });
   const listeners = listenersOf(config).map((at) =>

@@ -26,7 +26,7 @@ export interface ServerOptions {
   checksPrintable: boolean;
   /** What is served outside /v1/: the UI. */
   fallback(path: string, exchange: Exchange): Answer | Promise<Answer> | undefined;
-  onAnswered(status: number): void;
+  onAnswered(status: number, seconds: number): void;
   onFailed(error: unknown, call: { method: string; path: string }): void;
 }
 
@@ -35,6 +35,7 @@ interface Incoming {
   path: string;
   bytes: Buffer | undefined;
   query: string;
+  startedMs: number;
 }
 
 type Bindings = { Bindings: { incoming: Incoming } };
@@ -90,7 +91,7 @@ export class ApiServer {
       return exchange.answer(400, this.#plainLines, "");
     }
     const { path, bytes, query } = target;
-    const incoming: Incoming = { exchange, path, bytes, query };
+    const incoming: Incoming = { exchange, path, bytes, query, startedMs: performance.now() };
     for (const route of this.#direct) {
       if (path.startsWith(route.path)) return this.#settle(incoming, route);
     }
@@ -212,7 +213,8 @@ export class ApiServer {
   }
 
   #redirect(exchange: Exchange, location: string): void {
-    const incoming = { exchange, path: exchange.target, bytes: undefined, query: "" };
+    const startedMs = performance.now();
+    const incoming = { exchange, path: exchange.target, bytes: undefined, query: "", startedMs };
     this.#send(incoming, redirectAnswer(location, incoming));
   }
 
@@ -230,7 +232,7 @@ export class ApiServer {
     if (answer === written) return;
     const isApi = path.startsWith("/v1/") || path.startsWith("/debug/");
     const common = isApi ? this.#apiLines : this.#plainLines;
-    this.#options.onAnswered(answer.status);
+    this.#options.onAnswered(answer.status, (performance.now() - incoming.startedMs) / 1000);
     const { body } = answer;
     const isZipped = body.length >= gzipBytesMin && isApi && acceptsGzip(exchange);
     if (answer.whole !== undefined && exchange.takesWhole && exchange.method === "GET") {

@@ -23,11 +23,13 @@ export class HotReads {
   readonly #reads: Reads;
   readonly #isConfirming: boolean;
   readonly #byTarget = new Map<string, Hot>();
+  readonly #onAnswered: (status: number) => void;
   hits = 0;
 
   /** `isConfirming`: default reads can be proven by a confirmation on this connection. */
-  constructor(reads: Reads, isConfirming: boolean) {
+  constructor(reads: Reads, isConfirming: boolean, onAnswered: (status: number) => void) {
     this.#reads = reads;
+    this.#onAnswered = onAnswered;
     this.#isConfirming = isConfirming;
   }
 
@@ -70,6 +72,7 @@ export class HotReads {
 
   #answer(exchange: Exchange, entry: ReadEntry, form: WholeForm, common: string): void {
     this.hits++;
+    this.#onAnswered(entry.evaluation!.answer.status);
     const isZipped = entry.evaluation!.answer.body.length >= gzipBytesMin &&
       /\r\naccept-encoding:[^\r]*\bgzip\b(?!\s*;\s*q=0)/.test(exchange.head.lower);
     exchange.answerWhole(entry.whole(form, common, isZipped));

@@ -1,6 +1,6 @@
 // /v1/event/ (spec: http-api 5.11) and /v1/operator/keyring.
 
-import type { UserEvent } from "#proto/messages.js";
+import type { KeyringPool, UserEvent } from "#proto/messages.js";
 import { Gossip } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
 import { type Answer, emptyAnswer, jsonAnswer } from "../../core/answer.ts";
@@ -169,11 +169,7 @@ async function keyring(
     { datacenter, token },
   );
   const failures = reply.pools.filter((pool) => pool.error !== "");
-  if (failures.length > 0) {
-    const lines = failures.map((pool) => `\n\t* ${pool.error}`).join("");
-    const noun = failures.length === 1 ? "error" : "errors";
-    throw new HttpError(500, `${failures.length} ${noun} occurred:${lines}\n\n`);
-  }
+  if (failures.length > 0) throw new HttpError(500, keyringErrors(failures));
   if (operation !== "list") return emptyAnswer;
   return call.json(reply.pools.map((pool): Json => ({
     WAN: pool.wan,
@@ -186,4 +182,14 @@ async function keyring(
     PrimaryKeys: new Map(Object.entries(pool.primaryKeys)),
     NumNodes: pool.numNodes,
   })));
+}
+
+/** Each failed pool, and what its nodes said, as one list. */
+function keyringErrors(failures: readonly KeyringPool[]): string {
+  const lines = failures.flatMap(({ wan, datacenter, error, messages }) => [
+    `${wan ? "WAN" : `${datacenter} (LAN)`} error: ${error}`,
+    ...Object.entries(messages).map(([node, message]) => `${node}: ${message}`),
+  ]);
+  const noun = lines.length === 1 ? "error" : "errors";
+  return `${lines.length} ${noun} occurred:${lines.map((line) => `\n\t* ${line}`).join("")}\n\n`;
 }
