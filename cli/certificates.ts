@@ -41,7 +41,8 @@ export async function makeCa(options: CaOptions): Promise<KeyedCertificate> {
   const clusterId = options.clusterId || randomUUID();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber,
-    name: `CN=${commonName}, O=HashiCorp Inc., STREET=101 Second Street, L=San Francisco, ST=CA, ` +
+    name:
+      `CN=${commonName}, O=HashiCorp Inc., 2.5.4.9=101 Second Street, L=San Francisco, ST=CA, ` +
       "2.5.4.17=94105, C=US",
     ...validity(options.days),
     keys,

@@ -1,7 +1,7 @@
 // `connect`: the mesh's certificate authority.
 
 import { readFileSync } from "node:fs";
-import { goOpenError } from "./api.ts";
+import { goOpenError } from "./go-errors.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { flag } from "./flags.ts";
 import { ask, CommandFailure, refuseArguments } from "./refusal.ts";
@@ -42,7 +42,9 @@ async function getConfig({ args, api, terminal }: CommandContext): Promise<numbe
   const { Provider, Config, State, ForceWithoutCrossSigning, CreateIndex, ModifyIndex } = config;
   const shown = {
     Provider,
-    Config,
+    Config: Object.fromEntries(
+      Object.entries(Config ?? {}).sort(([a], [b]) => a < b ? -1 : 1),
+    ),
     State: State ?? null,
     ForceWithoutCrossSigning: ForceWithoutCrossSigning ?? false,
     CreateIndex,

@@ -2,7 +2,8 @@
 
 import { FlagError, HelpWanted, parseFlags } from "#shared/config/go-flags.ts";
 import type { ParsedFlags } from "#shared/config/go-flags.ts";
-import { ApiClient, readApiSettings, SettingsError } from "./api.ts";
+import { ApiClient } from "./api.ts";
+import { readApiSettings, SettingsError } from "./api-settings.ts";
 import { Flags } from "./flags.ts";
 import { CommandFailure } from "./refusal.ts";
 import type { Command, CommandContext, Terminal } from "./command.ts";

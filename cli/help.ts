@@ -1,7 +1,7 @@
 // Help texts: of the program, of a group, of one command.
 
 import type { FlagSpec } from "#shared/config/go-flags.ts";
-import { clientFlags, serverFlags, tenancyFlags } from "./api.ts";
+import { clientFlags, serverFlags, tenancyFlags } from "./api-settings.ts";
 import type { Command } from "./command.ts";
 import { formatColumns } from "./columns.ts";
 

@@ -1,7 +1,8 @@
 // `intention`: who may talk to whom.
 
 import { readFileSync } from "node:fs";
-import { ApiError, goOpenError, pathEscape } from "./api.ts";
+import { ApiError, pathEscape } from "./api.ts";
+import { goOpenError } from "./go-errors.ts";
 import type { ApiClient } from "./api.ts";
 import { formatColumns } from "./columns.ts";
 import type { Command, CommandContext } from "./command.ts";

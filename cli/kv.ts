@@ -1,29 +1,15 @@
 // `kv`: reads and writes keys.
 
-import { readFileSync } from "node:fs";
 import { corruptBase64At } from "#shared/config/build/cluster.ts";
-import { ApiError, goOpenError, pathEscape } from "./api.ts";
 import type { ApiClient } from "./api.ts";
 import { formatTabs } from "./columns.ts";
-import { flag } from "./flags.ts";
-import { CommandFailure } from "./refusal.ts";
 import type { Command, CommandContext, Terminal } from "./command.ts";
-
-interface KvPair {
-  Key: string;
-  Value: string | null;
-  Flags: number;
-  LockIndex: number;
-  CreateIndex: number;
-  ModifyIndex: number;
-  Session?: string;
-}
-
-interface ExportedPair {
-  key: string;
-  flags: number;
-  value: string;
-}
+import { readData } from "./data-word.ts";
+import { flag } from "./flags.ts";
+import { failed, readList, readPairs, refuseTooMany, write } from "./kv-store.ts";
+import type { KvPair } from "./kv-store.ts";
+import { treeCommands } from "./kv-tree.ts";
+import { CommandFailure } from "./refusal.ts";
 
 const casFlags = [
   flag("cas", "bool", "Perform a Check-And-Set operation; needs -modify-index."),
@@ -32,6 +18,7 @@ const casFlags = [
 const reach = { isClient: true, isServerCall: true, hasTenancy: true };
 
 export const commands: readonly Command[] = [
+  ...treeCommands,
   {
     path: "kv delete",
     summary: "Removes data from the KV store",
@@ -39,13 +26,6 @@ export const commands: readonly Command[] = [
     flags: [...casFlags, flag("recurse", "bool", "Recursively delete all keys with the path.")],
     ...reach,
     run: remove,
-  },
-  {
-    path: "kv export",
-    summary: "Exports a tree from the KV store as JSON",
-    usage: "[KEY_OR_PREFIX]",
-    ...reach,
-    run: exportTree,
   },
   {
     path: "kv get",
@@ -60,14 +40,6 @@ export const commands: readonly Command[] = [
     ],
     ...reach,
     run: get,
-  },
-  {
-    path: "kv import",
-    summary: "Imports a tree stored as JSON to the KV store",
-    usage: "[DATA]",
-    flags: [flag("prefix", "string", "Key prefix for imported data.")],
-    ...reach,
-    run: importTree,
   },
   {
     path: "kv put",
@@ -88,7 +60,7 @@ export const commands: readonly Command[] = [
 ];
 
 async function get({ args, flags, api, terminal }: CommandContext): Promise<number> {
-  if (args.length > 1) tooMany(args.length, 1);
+  if (args.length > 1) refuseTooMany(args.length, 1);
   const isList = flags.bool("keys") || flags.bool("recurse");
   const key = (args[0] ?? "").replace(/^\//, "");
   if (key === "" && !isList) throw new CommandFailure("Error! Missing KEY argument");
@@ -119,23 +91,6 @@ function listKeys(agent: ApiClient, prefix: string, flags: CommandContext["flags
     separator: flags.bool("recurse") ? "" : separator,
   };
   return readList<string>(agent, prefix, query);
-}
-
-function readPairs(agent: ApiClient, key: string, query: Record<string, string>) {
-  return readList<KvPair>(agent, key, query);
-}
-
-async function readList<Item>(
-  agent: ApiClient,
-  key: string,
-  query: Record<string, string>,
-): Promise<Item[]> {
-  const { status, text } = await agent.call("GET", kvPath(key), { query, accept: [404] });
-  return status === 404 ? [] : JSON.parse(text) as Item[];
-}
-
-function kvPath(key: string): string {
-  return `/v1/kv/${pathEscape(key)}`;
 }
 
 function valueOf(pair: KvPair): Buffer {
@@ -184,7 +139,7 @@ function showDetails(pair: KvPair, flags: CommandContext["flags"], terminal: Ter
 async function put({ args, flags, api, terminal }: CommandContext): Promise<number> {
   const [key, word] = args;
   if (key === undefined) throw new CommandFailure("Error! Missing KEY argument");
-  if (args.length > 2) tooMany(args.length, 2);
+  if (args.length > 2) refuseTooMany(args.length, 2);
   let body: Uint8Array = await readData(word ?? "", terminal, "Error! Failed to read");
   if (flags.bool("base64")) body = decodeBase64(body, terminal);
   const isLocking = flags.bool("acquire") || flags.bool("release");
@@ -223,23 +178,6 @@ function casFailure(key: string, index: number): string {
   return `Error! Did not write to ${key}: ${why}`;
 }
 
-async function write(
-  agent: ApiClient,
-  method: string,
-  key: string,
-  query: Record<string, string>,
-  body: Uint8Array | undefined,
-  prefix: string,
-): Promise<boolean> {
-  try {
-    const options = body === undefined ? { query } : { query, body };
-    const { text } = await agent.call(method, kvPath(key), options);
-    return text.trim() === "true";
-  } catch (error) {
-    throw failed(prefix, error);
-  }
-}
-
 /** Bad input is reported, and what could be decoded before it is written all the same. */
 function decodeBase64(data: Uint8Array, terminal: Terminal): Uint8Array {
   const text = new TextDecoder().decode(data);
@@ -252,7 +190,7 @@ function decodeBase64(data: Uint8Array, terminal: Terminal): Uint8Array {
 }
 
 async function remove({ args, flags, api, terminal }: CommandContext): Promise<number> {
-  if (args.length > 1) tooMany(args.length, 1);
+  if (args.length > 1) refuseTooMany(args.length, 1);
   const key = (args[0] ?? "").replace(/^\//, "");
   const isRecursive = flags.bool("recurse");
   if (key === "" && !isRecursive) throw new CommandFailure("Error! Missing KEY argument");
@@ -278,74 +216,4 @@ async function remove({ args, flags, api, terminal }: CommandContext): Promise<n
     isRecursive ? `Success! Deleted keys with prefix: ${key}\n` : `Success! Deleted key: ${key}\n`,
   );
   return 0;
-}
-
-async function exportTree({ args, api, terminal }: CommandContext): Promise<number> {
-  if (args.length > 1) tooMany(args.length, 1);
-  const prefix = (args[0] ?? "").replace(/^\//, "");
-  let pairs: KvPair[];
-  try {
-    pairs = await readPairs(api(), prefix, { recurse: "" });
-  } catch (error) {
-    throw failed("Error querying Consul agent", error);
-  }
-  const exported: ExportedPair[] = pairs.map((pair) => ({
-    key: pair.Key,
-    flags: pair.Flags,
-    value: pair.Value ?? "",
-  }));
-  terminal.out(`${JSON.stringify(exported, null, "\t")}\n`);
-  return 0;
-}
-
-async function importTree({ args, flags, api, terminal }: CommandContext): Promise<number> {
-  if (args[0] === undefined) throw new CommandFailure("Error! Missing DATA argument");
-  if (args.length > 1) tooMany(args.length, 1);
-  const data = await readData(args[0], terminal, "Error! Failed to read");
-  let pairs: ExportedPair[];
-  try {
-    pairs = JSON.parse(new TextDecoder().decode(data)) as ExportedPair[];
-  } catch (error) {
-    throw new CommandFailure(`Cannot unmarshal data: ${(error as Error).message}`);
-  }
-  const agent = api();
-  const prefix = flags.string("prefix");
-  for (const { key, flags: keyFlags, value } of pairs) {
-    const name = joinKey(prefix, key);
-    const query: Record<string, string> = keyFlags === 0 ? {} : { flags: String(keyFlags) };
-    const body = Buffer.from(value, "base64");
-    await write(agent, "PUT", name, query, body, "Error! Failed writing data for key " + name);
-    terminal.out(`Imported: ${name}\n`);
-  }
-  return 0;
-}
-
-/** A directory keeps its final slash. */
-function joinKey(prefix: string, key: string): string {
-  if (prefix === "") return key;
-  return `${prefix.replace(/\/+$/, "")}/${key.replace(/^\/+/, "")}`;
-}
-
-/** A literal, a file, or standard input. */
-export async function readData(
-  word: string,
-  terminal: Terminal,
-  prefix: string,
-): Promise<Uint8Array> {
-  if (word === "-") return await terminal.stdin();
-  if (!word.startsWith("@")) return Buffer.from(word);
-  const path = word.slice(1);
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new CommandFailure(`${prefix} file: ${goOpenError(path, error)}`);
-  }
-}
-
-function tooMany(got: number, expected: number): never {
-  throw new CommandFailure(`Error! Too many arguments (expected ${expected}, got ${got})`);
-}
-
-function failed(prefix: string, error: unknown): unknown {
-  return error instanceof ApiError ? new CommandFailure(`${prefix}: ${error.message}`) : error;
 }

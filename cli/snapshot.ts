@@ -2,7 +2,7 @@
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { extname } from "node:path";
-import { goOpenError } from "./api.ts";
+import { goOpenError } from "./go-errors.ts";
 import { formatTabs } from "./columns.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { flag } from "./flags.ts";

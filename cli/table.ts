@@ -40,6 +40,7 @@ const inspect = () => import("./inspect.ts");
 const members = () => import("./members.ts");
 
 const acl = () => import("./acl/commands.ts");
+const login = () => import("./acl/login.ts");
 const connect = () => import("./connect.ts");
 const tls = () => import("./tls.ts");
 
@@ -79,8 +80,8 @@ export const families: readonly CommandFamily[] = [
   single("leave", "Gracefully leaves the cluster and shuts down", members),
   single("maint", "Controls node or service maintenance mode", node),
   single("lock", "Execute a command holding a lock", () => import("./lock.ts")),
-  single("login", "Login to Consul using an auth method", acl),
-  single("logout", "Destroy a Consul token created with login", acl),
+  single("login", "Login to Consul using an auth method", login),
+  single("logout", "Destroy a Consul token created with login", login),
   single("logs", "Shows the last log lines of a daemon", inspect),
   single("metrics", "Shows the metrics of a daemon", inspect),
   single("members", "Lists the members of a cluster", members),
