@@ -14,6 +14,7 @@ type Row = [number, number, Uint8Array];
 export class CheckTable {
   readonly #journal: Journal;
   readonly #byId: Statement;
+  readonly #nodesWith: Statement;
   readonly #ofNode: Statement;
   readonly #ofInstance: Statement;
   readonly #ofService: Statement;
@@ -28,6 +29,9 @@ export class CheckTable {
     this.#journal = journal;
     const select = `SELECT ${columns} FROM checks WHERE peer = ?`;
     this.#byId = db.prepare(`${select} AND node = ? AND check_id = ?`);
+    this.#nodesWith = db.prepare(
+      "SELECT node FROM checks WHERE peer = ? AND check_id = ? ORDER BY node",
+    );
     this.#ofNode = db.prepare(`${select} AND node = ? ORDER BY check_id`);
     this.#ofInstance = db.prepare(`${select} AND node = ? AND service_id = ? ORDER BY check_id`);
     this.#ofService = db.prepare(`${select} AND service_name = ? ORDER BY node, check_id`);
@@ -50,6 +54,11 @@ export class CheckTable {
   find(peer: string, node: string, id: string): Check | undefined {
     const rows = this.#byId.values(peer, node.toLowerCase(), id.toLowerCase()) as Row[];
     return rows[0] && toCheck(rows[0]);
+  }
+
+  /** Keys of the nodes that have a check of this ID; reads no rows. */
+  nodesWith(peer: string, checkId: string): string[] {
+    return this.#nodesWith.values(peer, checkId.toLowerCase()).map((row) => row[0] as string);
   }
 
   ofNode(peer: string, node: string): Check[] {
