@@ -1,4 +1,4 @@
-// The big figures: `bun test/sim-gossip/main.ts [--seed N] [spread|stalls|partition|loss|traffic]…`
+// The big figures: `bun test/sim-gossip/main.ts [--seed N] [spread|stalls|partition|loss|memory]…`
 import {
   formPool,
   measureFailure,
@@ -12,20 +12,28 @@ import {
   stockLifeguard,
   withoutLifeguard,
 } from "./scenarios.ts";
-import type { World } from "./world.ts";
+import { consulVersions } from "../../services/gossipd/core/settings.ts";
+import {
+  encodeStreamMessage,
+  nodeStates,
+  type PushPullNode,
+} from "../../services/gossipd/core/wire/memberlist.ts";
+import { encodeTags } from "../../services/gossipd/core/wire/tags.ts";
+import { addressOf, World } from "./world.ts";
 
 const args = process.argv.slice(2);
 const seedAt = args.indexOf("--seed");
 const seed = seedAt >= 0 ? Number(args.splice(seedAt, 2)[1]) : 1;
 const sizesAt = args.indexOf("--sizes");
 const sizes = sizesAt >= 0 ? args.splice(sizesAt, 2)[1]!.split(",").map(Number) : [10, 100, 1000];
-const wanted = args.length > 0 ? args : ["spread", "stalls", "partition", "loss"];
+const wanted = args.length > 0 ? args : ["spread", "stalls", "partition", "loss", "memory"];
 
 console.log(`seed ${seed}`);
 if (wanted.includes("spread")) { for (const size of sizes) spread(size); }
 if (wanted.includes("stalls")) stalls();
 if (wanted.includes("partition")) partition();
 if (wanted.includes("loss")) loss();
+if (wanted.includes("memory")) memory();
 
 function spread(size: number): void {
   const began = performance.now();
@@ -99,4 +107,52 @@ function loss(): void {
   const { failedReports, failedForGood } = measureLoss(100, { seed, lossShare: 0.2, minutes: 10 });
   console.log(`\n100 nodes, 20 % loss, 10 minutes: ${failedReports} reports of failure,`);
   console.log(`${failedForGood} live members held for failed in the end`);
+}
+
+/** One machine that knows many members, as servers of a large datacenter do. */
+function memory(): void {
+  const members = 5_000;
+  const world = new World({ seed });
+  const node = world.add();
+  Bun.gc(true);
+  const before = process.memoryUsage();
+  const nodes = Array.from({ length: members }, (_, i): PushPullNode => ({
+    Addr: addressOf(i + 1),
+    Incarnation: 1,
+    Meta: encodeTags(
+      new Map([
+        ["role", "node"],
+        ["dc", "dc1"],
+        ["segment", ""],
+        ["id", `8f246b77-f3e1-ff88-5b48-${String(i).padStart(12, "0")}`],
+        ["vsn", "2"],
+        ["vsn_min", "2"],
+        ["vsn_max", "3"],
+        ["build", "1.21.0:"],
+        ["curia", "0.1.0"],
+      ]),
+    ),
+    Name: `node-${i + 1}`,
+    Port: 8301,
+    State: nodeStates.alive,
+    Vsn: consulVersions,
+  }));
+  const body = { join: true, nodes, userState: new Uint8Array() };
+  const message = encodeStreamMessage({ kind: "pushPull", body });
+  nodes.length = 0;
+  const from = { address: addressOf(1), port: 8301 };
+  const began = performance.now();
+  world.step(node, { kind: "received-stream", stream: 1, from, message });
+  const mergeMs = performance.now() - began;
+  world.reports.length = 0;
+  Bun.gc(true);
+  const after = process.memoryUsage();
+  const mb = (bytes: number) => (bytes / 1024 / 1024).toFixed(1);
+  const known = node.pool.members().length - 1;
+  console.log(
+    `\n${known} members: merged in ${mergeMs.toFixed(0)} ms from ${mb(message.length)} MB, ` +
+      `heap +${mb(after.heapUsed - before.heapUsed)} MB, resident +${
+        mb(after.rss - before.rss)
+      } MB`,
+  );
 }
