@@ -1,12 +1,14 @@
 // A daemon as a process: its socket, its Control service, signals, readiness.
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Control } from "#proto/services.ts";
 import { dlopen, ptr } from "bun:ffi";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { failureOf, Fixture } from "./bus/fixture.ts";
 
+// Processes are started, on machines that may be busy with other tests.
+setDefaultTimeout(30_000);
 const fixture = new Fixture();
 afterEach(() => fixture.close());
 
