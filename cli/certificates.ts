@@ -74,7 +74,7 @@ export async function makeCertificate(options: CertificateOptions): Promise<Keye
   };
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
-    subject: `CN=${options.commonName}`,
+    subject: [{ CN: [options.commonName] }],
     issuer: ca.subject,
     ...validity(options.days),
     publicKey: keys.publicKey,

@@ -1,7 +1,7 @@
 // `kv export` and `kv import`: a tree of keys as JSON.
 
 import type { Command, CommandContext } from "./command.ts";
-import { readData } from "./data-word.ts";
+import { readData } from "./argument-text.ts";
 import { flag } from "./flags.ts";
 import { failed, readPairs, refuseTooMany, write } from "./kv-store.ts";
 import type { KvPair } from "./kv-store.ts";

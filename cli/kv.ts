@@ -4,7 +4,7 @@ import { corruptBase64At } from "#shared/config/build/cluster.ts";
 import type { ApiClient } from "./api.ts";
 import { formatTabs } from "./columns.ts";
 import type { Command, CommandContext, Terminal } from "./command.ts";
-import { readData } from "./data-word.ts";
+import { readData } from "./argument-text.ts";
 import { flag } from "./flags.ts";
 import { failed, readList, readPairs, refuseTooMany, write } from "./kv-store.ts";
 import type { KvPair } from "./kv-store.ts";

@@ -125,6 +125,12 @@ export const families: readonly CommandFamily[] = [
       group("tls cert", "Helpers for certificates", "<subcommand> [options] [filename-prefix]"),
     ],
   ),
+  family(
+    "troubleshoot",
+    "Provides tools to troubleshoot Consul's service mesh configuration",
+    () => import("./troubleshoot.ts"),
+    "<subcommand> [options]",
+  ),
   single("validate", "Validate config files/directories", () => import("./local.ts")),
   single("version", "Prints the version", () => import("./local.ts")),
   single("watch", "Watch for changes in Consul", () => import("./watch.ts")),

@@ -20,7 +20,7 @@ beforeAll(() => {
   expect(run([...curia, ...server]).status).toBe(0);
   expect(run([...curia, "tls", "cert", "create", "-client"]).status).toBe(0);
   expect(run([...curia, "tls", "cert", "create", "-client"]).status).toBe(0);
-});
+}, 60_000);
 
 test("openssl accepts the chain strictly, for the purpose it is made for", () => {
   for (const purpose of ["sslserver", "sslclient"]) {

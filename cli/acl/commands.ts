@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import type { Command, CommandContext } from "../command.ts";
-import { readData } from "../data-word.ts";
+import { readData } from "../argument-text.ts";
 import { flag } from "../flags.ts";
 import { ask, CommandFailure } from "../refusal.ts";
 import {

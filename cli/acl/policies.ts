@@ -2,7 +2,7 @@
 
 import { pathEscape } from "../api.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { readData } from "../data-word.ts";
+import { readData } from "../argument-text.ts";
 import { flag } from "../flags.ts";
 import { ask, CommandFailure } from "../refusal.ts";
 import { listing, reach, readByPrefix, requireName, show, shown } from "./kinds.ts";

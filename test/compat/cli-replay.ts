@@ -64,9 +64,16 @@ export function patternOf(text: string): RegExp {
   return new RegExp(`^${source.join("")}$`);
 }
 
+/** Runs one command line; `cwd` is its working directory. */
+export type Runner = (options: {
+  args: readonly string[];
+  cwd: string;
+  env: Record<string, string>;
+  stdin: string;
+}) => Promise<{ exit: number; stdout: string; stderr: string }>;
+
 export interface Replay {
-  /** The program and the words before the recorded ones. */
-  binary: readonly string[];
+  run: Runner;
   httpAddr: string;
   /** Empty: all. */
   groups: readonly string[];
@@ -129,20 +136,12 @@ async function runOnce(
       word,
     )
   );
-  const child = Bun.spawn([...options.binary, ...args], {
+  const { exit, stdout, stderr } = await options.run({
+    args,
     cwd: folder,
     env: environment(folder, options.httpAddr, recorded.env),
-    stdin: Buffer.from(recorded.stdin ?? ""),
-    stdout: "pipe",
-    stderr: "pipe",
-    timeout: caseTimeoutMs,
-    killSignal: "SIGKILL",
+    stdin: recorded.stdin ?? "",
   });
-  const [stdout, stderr] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ]);
-  const exit = await child.exited;
   if (exit !== recorded.exit) {
     return `exit ${exit}, expected ${recorded.exit} (stdout ${
       JSON.stringify(stdout.slice(0, 300))
@@ -155,6 +154,27 @@ async function runOnce(
       JSON.stringify(got);
   }
   return undefined;
+}
+
+/** A program as a process; `words` go before the recorded ones. */
+export function processRunner(...words: string[]): Runner {
+  return async ({ args, cwd, env, stdin }) => {
+    const child = Bun.spawn([...words, ...args], {
+      cwd,
+      env,
+      stdin: Buffer.from(stdin),
+      stdout: "pipe",
+      stderr: "pipe",
+      timeout: caseTimeoutMs,
+      killSignal: "SIGKILL",
+    });
+    const [stdout, stderr, exit] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    return { exit, stdout, stderr };
+  };
 }
 
 function environment(
@@ -210,7 +230,12 @@ async function main(words: string[]): Promise<void> {
   const needsAgent = groups.length === 0 ||
     groups.some((group) => group !== "validate" && group !== "no-server");
   const names = needsAgent ? await namesOf(httpAddr) : {};
-  const verdicts = await replay({ binary: [resolve(rest[0]!)], httpAddr, groups, names });
+  const verdicts = await replay({
+    run: processRunner(resolve(rest[0]!)),
+    httpAddr,
+    groups,
+    names,
+  });
   console.log(reportOf(verdicts));
   const passed = verdicts.filter(({ problem }) => problem === undefined).length;
   console.log(`${passed} passed, ${verdicts.length - passed} failed`);
