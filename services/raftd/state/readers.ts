@@ -31,6 +31,7 @@ export class Readers {
     reader.db.run("BEGIN");
     // The snapshot is taken by the first read, not by BEGIN.
     reader.db.query("SELECT log_index FROM applied").get();
+    reader.tables.kv.forget();
     reader.reads = new Reads(reader.tables, indexes.copy());
     this.#busy.add(reader);
     return reader;

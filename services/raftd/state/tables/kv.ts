@@ -33,6 +33,11 @@ export class KvTable {
     journal.onUndo(() => this.#rows.forget());
   }
 
+  /** Another moment of the file is read from here on. */
+  forget(): void {
+    this.#rows.forget();
+  }
+
   get(key: Uint8Array): KvEntry | undefined {
     return this.#rows.find(key)?.entry;
   }
