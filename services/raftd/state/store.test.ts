@@ -250,7 +250,7 @@ test("equal logs give equal content, however they are cut and wherever the serve
     expect(restored.applied()).toEqual(store.applied());
     for (const each of [whole, store, restored]) each.close();
   }
-});
+}, 60_000);
 
 test("the content hash tells rows apart that differ in one field", () => {
   const hashAfter = (...commands: CommandInput[]) => {
