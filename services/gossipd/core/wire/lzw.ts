@@ -38,19 +38,24 @@ class BitWriter {
   }
 }
 
+/** Known strings as (code of all but the last byte, last byte) → code, by open addressing. An entry
+ *  holds the 20 bits of the key above the 12 of the code; 0 is free, as codes begin at 258. */
+const tableBits = 14;
+const tableMask = (1 << tableBits) - 1;
+
 export function deflate(plain: Uint8Array): Uint8Array {
   const out = new BitWriter();
-  // Key: code of the string so far and the next byte; value: the code of both together.
-  let codes = new Map<number, number>();
+  const table = new Uint32Array(1 << tableBits);
   let width = 9;
   let highest = end;
-  const put = (code: number) => {
+  /** Writes a code; false when the table was full and has been cleared. */
+  const put = (code: number): boolean => {
     out.put(code, width);
     highest++;
     if (highest === 1 << width) width++;
     if (highest !== codeMax) return true;
     out.put(clear, width);
-    codes = new Map();
+    table.fill(0);
     width = 9;
     highest = end;
     return false;
@@ -60,14 +65,19 @@ export function deflate(plain: Uint8Array): Uint8Array {
     let code = plain[0]!;
     for (let i = 1; i < plain.length; i++) {
       const key = (code << 8) | plain[i]!;
-      const known = codes.get(key);
-      if (known !== undefined) {
-        code = known;
+      let at = ((key >>> 12) ^ key) & tableMask;
+      let entry = table[at]!;
+      while (entry !== 0 && entry >>> 12 !== key) {
+        at = (at + 1) & tableMask;
+        entry = table[at]!;
+      }
+      if (entry !== 0) {
+        code = entry & codeMax;
         continue;
       }
-      const room = put(code);
+      const hasRoom = put(code);
       code = plain[i]!;
-      if (room) codes.set(key, highest);
+      if (hasRoom) table[at] = (key << 12) | highest;
     }
     put(code);
   }
@@ -75,10 +85,34 @@ export function deflate(plain: Uint8Array): Uint8Array {
   return out.finish();
 }
 
+/** The strings behind the codes: each is another code's string and one more byte. */
+class Strings {
+  readonly prefix = new Uint16Array(codeMax + 1);
+  readonly suffix = new Uint8Array(codeMax + 1);
+  readonly lengths = new Uint16Array(codeMax + 1).fill(1);
+
+  set(code: number, prefix: number, suffix: number): void {
+    this.prefix[code] = prefix;
+    this.suffix[code] = suffix;
+    this.lengths[code] = this.lengths[prefix]! + 1;
+  }
+
+  /** Writes the code's string so that it ends before `endAt`; returns its first byte. */
+  write(code: number, out: Uint8Array, endAt: number): number {
+    let at = endAt;
+    let walk = code;
+    while (walk > end) {
+      out[--at] = this.suffix[walk]!;
+      walk = this.prefix[walk]!;
+    }
+    out[--at] = walk;
+    return walk;
+  }
+}
+
 /** Refuses to make more than `bytesMax`: a small packet can claim thousands of times its size. */
 export function inflate(packed: Uint8Array, bytesMax: number): Uint8Array {
-  const prefix = new Uint16Array(codeMax + 1);
-  const suffix = new Uint8Array(codeMax + 1);
+  const strings = new Strings();
   let out = new Uint8Array(Math.min(bytesMax, packed.length * 4 + 256));
   let length = 0;
   let width = 9;
@@ -87,7 +121,6 @@ export function inflate(packed: Uint8Array, bytesMax: number): Uint8Array {
   let bits = 0;
   let count = 0;
   let at = 0;
-  const scratch = new Uint8Array(codeMax + 2);
   while (true) {
     while (count < width) {
       if (at >= packed.length) throw new WireError("compressed bytes end without an end code");
@@ -104,39 +137,22 @@ export function inflate(packed: Uint8Array, bytesMax: number): Uint8Array {
       last = none;
       continue;
     }
-    if (code > highest) {
-      throw new WireError(`compressed bytes hold the unknown code ${code}`);
-    }
-    // Walk the chain from its last byte to its first, filling the scratch from its end.
-    let start = scratch.length;
-    let walk = code;
+    if (code > highest) throw new WireError(`compressed bytes hold the unknown code ${code}`);
     // The code in the making: the last string and its own first byte. In a full table it is known.
-    const making = code === highest && last !== none;
-    if (making) {
-      start--;
-      walk = last;
-    }
-    while (walk > end) {
-      scratch[--start] = suffix[walk]!;
-      walk = prefix[walk]!;
-    }
-    scratch[--start] = walk;
-    if (making) scratch[scratch.length - 1] = walk;
-    const string = scratch.subarray(start);
-    if (length + string.length > bytesMax) {
-      throw new WireError(`compressed bytes grow beyond ${bytesMax}`);
-    }
-    if (length + string.length > out.length) {
-      const grown = new Uint8Array(Math.min(bytesMax, (length + string.length) * 2));
+    const isMaking = code === highest && last !== none;
+    const grownTo = length + (isMaking ? strings.lengths[last]! + 1 : strings.lengths[code]!);
+    if (grownTo > bytesMax) throw new WireError(`compressed bytes grow beyond ${bytesMax}`);
+    if (grownTo > out.length) {
+      const grown = new Uint8Array(Math.min(bytesMax, grownTo * 2));
       grown.set(out.subarray(0, length));
       out = grown;
     }
-    out.set(string, length);
-    length += string.length;
-    if (last !== none) {
-      suffix[highest] = walk;
-      prefix[highest] = last;
-    }
+    const first = isMaking
+      ? strings.write(last, out, grownTo - 1)
+      : strings.write(code, out, grownTo);
+    if (isMaking) out[grownTo - 1] = first;
+    length = grownTo;
+    if (last !== none) strings.set(highest, last, first);
     last = code;
     highest++;
     if (highest < 1 << width) continue;
