@@ -28,9 +28,8 @@ export interface JsonFields {
 
 // deno-lint-ignore no-control-regex
 const special = /[\u0000-\u001f"\\<>&\u2028\u2029\ud800-\udfff]/;
-// deno-lint-ignore no-control-regex
-const specials =
-  /[\u0000-\u001f"\\<>&\u2028\u2029]|[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
+const surrogates = "[\\ud800-\\udbff][\\udc00-\\udfff]|[\\ud800-\\udfff]";
+const specials = new RegExp(`[\\u0000-\\u001f"\\\\<>&\\u2028\\u2029]|${surrogates}`, "g");
 const shortEscapes: Record<string, string> = {
   '"': '\\"',
   "\\": "\\\\",

@@ -29,6 +29,9 @@ export interface Route {
   hasOwnMethods?: boolean;
 }
 
+/** Header lines that every answer under /v1/ carries. */
+export type ApiLines = () => string;
+
 /** A JSON body is at most this long, where the endpoint has no limit of its own. */
 const jsonBytesMax = 32 << 20;
 

@@ -1,17 +1,14 @@
 // One request and its answer on a connection.
 
 import { ChunkedDecoder, headerOf, headersOf, type RequestHead } from "../core/http-head.ts";
+import { AnswerStream, type StreamWire } from "./answer-stream.ts";
 import { dateLine } from "./date-line.ts";
 
 /** What an exchange needs of its connection. */
-export interface Wire {
+export interface Wire extends StreamWire {
   readonly remoteAddress: string;
-  readonly isDrained: boolean;
-  onDrained: (() => void) | undefined;
-  write(data: string | Uint8Array): boolean;
   pause(): void;
   resume(): void;
-  hangUp(): void;
   done(exchange: Exchange): void;
 }
 
@@ -228,7 +225,7 @@ export class Exchange {
         (isChunked ? "Transfer-Encoding: chunked\r\n" : "") +
         (this.keepAlive ? "\r\n" : "Connection: close\r\n\r\n"),
     );
-    return new AnswerStream(this, this.#wire, isChunked, () => this.#finish());
+    return new AnswerStream(() => this.isAborted, this.#wire, isChunked, () => this.#finish());
   }
 
   #checkUnreadBody(): void {
@@ -261,50 +258,5 @@ export class Exchange {
     this.#onAbort?.();
     this.#onAbort = undefined;
     this.#onBody?.();
-  }
-}
-
-/** The writing end of an answer of unknown length. */
-export class AnswerStream {
-  readonly #exchange: Exchange;
-  readonly #wire: Wire;
-  readonly #isChunked: boolean;
-  readonly #onEnd: () => void;
-  #isEnded = false;
-
-  constructor(exchange: Exchange, wire: Wire, isChunked: boolean, onEnd: () => void) {
-    this.#exchange = exchange;
-    this.#wire = wire;
-    this.#isChunked = isChunked;
-    this.#onEnd = onEnd;
-  }
-
-  get isClosed(): boolean {
-    return this.#isEnded || this.#exchange.isAborted;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    if (this.isClosed || bytes.length === 0) return;
-    let isSent: boolean;
-    if (this.#isChunked) {
-      const size = Buffer.from(`${bytes.length.toString(16)}\r\n`);
-      isSent = this.#wire.write(Buffer.concat([size, bytes, Buffer.from("\r\n")]));
-    } else isSent = this.#wire.write(bytes);
-    if (isSent || this.#wire.isDrained) return;
-    await new Promise<void>((resolve) => this.#wire.onDrained = resolve);
-    this.#wire.onDrained = undefined;
-  }
-
-  end(): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    if (this.#isChunked) this.#wire.write("0\r\n\r\n");
-    this.#onEnd();
-  }
-
-  /** Something broke midway: the client must not take the answer for whole. */
-  abort(): void {
-    this.#isEnded = true;
-    this.#wire.hangUp();
   }
 }

@@ -2,7 +2,8 @@
 // type, any-element selection and missing map keys follow go-bexpr (spec: http-api 4.2).
 
 import type { Json, JsonFields } from "../json-writer.ts";
-import { type Expression, FilterError, parseFilter } from "./parse.ts";
+import { type Expression, FilterError } from "./expression.ts";
+import { parseFilter } from "./parse.ts";
 import { compileRegexp } from "./regexp.ts";
 
 export type Shape =

@@ -1,16 +1,7 @@
 // The grammar of `?filter` (go-bexpr's), as a recursive descent that remembers the farthest place
 // where nothing matched, so that its errors read as Consul's do.
 
-export class FilterError extends Error {
-  override name = "FilterError";
-}
-
-export type Operator = "equal" | "in" | "matches" | "empty";
-
-export type Expression =
-  | { kind: "and" | "or"; left: Expression; right: Expression }
-  | { kind: "not"; operand: Expression }
-  | { kind: "match"; selector: string[]; operator: Operator; isNegated: boolean; value: string };
+import { type Expression, FilterError, type Operator, unquote } from "./expression.ts";
 
 export function parseFilter(text: string): Expression {
   const parser = new Parser(text);
@@ -303,15 +294,5 @@ class Parser {
       this.#expected.clear();
     }
     this.#expected.add(label);
-  }
-}
-
-/** Go's escapes inside double quotes, as far as JSON knows them too. */
-function unquote(inner: string): string {
-  if (!inner.includes("\\")) return inner;
-  try {
-    return JSON.parse(`"${inner}"`) as string;
-  } catch {
-    return inner;
   }
 }

@@ -1,6 +1,6 @@
 // Regular expressions in RE2's syntax, as far as JavaScript has the same, with Go's error texts.
 
-import { FilterError } from "./parse.ts";
+import { FilterError } from "./expression.ts";
 
 /** Patterns longer than this are refused: ours backtrack, RE2 does not. */
 const lengthMax = 1000;

@@ -2,7 +2,7 @@
 
 import type { QueryInput, ReadReply } from "#proto/messages.js";
 import { compileFilter, type Shape } from "../../core/filter/evaluate.ts";
-import { FilterError } from "../../core/filter/parse.ts";
+import { FilterError } from "../../core/filter/expression.ts";
 import { HttpError } from "../../core/http-error.ts";
 import type { Json } from "../../core/json-writer.ts";
 import { sortByDistance } from "../../core/near.ts";

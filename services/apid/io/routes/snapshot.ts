@@ -6,8 +6,7 @@ import { CuriaError, toCuriaError } from "#shared/errors.ts";
 import { emptyAnswer, readHeaders } from "../../core/answer.ts";
 import { HttpError } from "../../core/http-error.ts";
 import { parseDatacenter, parseToken, type ReadMode } from "../../core/params.ts";
-import { type Call, type Handler, type Route, written } from "../call.ts";
-import type { ApiLines } from "./table.ts";
+import { type ApiLines, type Call, type Handler, type Route, written } from "../call.ts";
 
 export interface SnapshotDaemons {
   state: BusClient;

@@ -4,7 +4,7 @@ import type { BusClient } from "#shared/bus/client.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
 import { HttpError } from "../../core/http-error.ts";
 import type { EnterpriseCheck } from "../../core/params.ts";
-import { type Handler, later, type Route } from "../call.ts";
+import { type ApiLines, type Handler, later, type Route } from "../call.ts";
 import type { ReadRoutes } from "../read-route.ts";
 import type { Writes } from "../writes.ts";
 import { agentServiceRoutes } from "./agent/services.ts";
@@ -24,9 +24,6 @@ import { snapshotRoutes } from "./snapshot.ts";
 import { raftRoutes, statusRoutes } from "./status.ts";
 import { txnRoutes } from "./txn.ts";
 import { uiRoutes } from "./internal-ui.ts";
-
-/** Header lines that every answer under /v1/ carries. */
-export type ApiLines = () => string;
 
 export interface Daemons {
   config: EffectiveConfig;
