@@ -27,6 +27,7 @@ if (process.argv[2] === "dgram") {
   socket.on("message", (message, peer) => {
     socket.send(fixedReply(message), peer.port, peer.address);
   });
+  socket.on("error", () => {});
   socket.bind(0, "127.0.0.1", () => console.log(socket.address().port));
 } else {
   let queue: (Uint8Array | number | string)[] = [];
@@ -39,9 +40,14 @@ if (process.argv[2] === "dgram") {
         setImmediate(() => {
           const items = queue;
           queue = [];
-          socket.sendMany(items);
+          try {
+            socket.sendMany(items);
+          } catch {
+            // ICMP's word on a client that is gone.
+          }
         });
       },
+      error: () => {},
     },
   });
   console.log(socket.port);

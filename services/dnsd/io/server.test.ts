@@ -241,3 +241,11 @@ test("what another datacenter does not tell is a failure, not an absence", async
   const [reply] = await exchange(port, [question(1, "web.service.dc2.consul.")], 1);
   expect((decode(reply!) as unknown as { rcode: string }).rcode).toBe("SERVFAIL");
 });
+
+test("a port that another program holds is a clear refusal", async () => {
+  const taken = Bun.listen({ hostname: host, port: 0, socket: { data: () => {} } });
+  const refused = serve({ port: taken.port });
+  await expect(refused).rejects.toThrow(`over TCP at ${host} port ${taken.port}`);
+  await expect(refused).rejects.toThrow("ports.dns");
+  taken.stop(true);
+});

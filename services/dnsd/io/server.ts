@@ -1,5 +1,6 @@
 // Messages in, replies out: binds the sockets to the responder, and does what an answer waits for.
 
+import { CuriaError } from "#shared/errors.ts";
 import type { Random } from "#shared/random.ts";
 import { type Fetched, needKey } from "../core/catalog-view.ts";
 import type { Arrival, Handled, Responder } from "../core/responder.ts";
@@ -32,6 +33,7 @@ export interface DnsServerOptions {
 const staleMs = 5_000;
 /** Questions that may wait for others at one time: each may hold a socket. */
 const waitingMax = 1024;
+const portAttemptsMax = 20;
 /** What an answer from a template takes (bench/dns.ts): the clock would cost a tenth of it. */
 const knownSeconds = 0.6e-6;
 /** A chain of CNAMEs, or of datacenters to fail over to, ends before this. */
@@ -71,26 +73,43 @@ export class DnsServer {
     return new Recursors(settings, this.#options.random, this.counts);
   }
 
-  /** Opens both transports on one port, and returns it; 0 takes a free one. */
+  /** Opens both transports on one port, and returns it; 0 takes one that is free for both. */
   async listen(host: string, port: number): Promise<number> {
-    const { counts } = this;
-    const udp: UdpListener = await UdpListener.open({
+    for (let attempt = 1;; attempt++) {
+      const udp = await this.#listenUdp(host, port);
+      try {
+        this.#tcp.push(this.#listenTcp(host, udp.port));
+        this.#udp.push(udp);
+        return udp.port;
+      } catch (error) {
+        udp.close();
+        if (port !== 0 || attempt === portAttemptsMax) throw refusal("TCP", host, port, error);
+      }
+    }
+  }
+
+  async #listenUdp(host: string, port: number): Promise<UdpListener> {
+    try {
+      const udp: UdpListener = await UdpListener.open({
+        host,
+        port,
+        counts: this.counts,
+        onMessage: (message, from, address) => this.#overUdp(udp, message, from, address),
+      });
+      return udp;
+    } catch (error) {
+      throw refusal("UDP", host, port, error);
+    }
+  }
+
+  #listenTcp(host: string, port: number): TcpListener {
+    return new TcpListener({
       host,
       port,
-      counts,
-      onMessage: (message, from, address) => this.#overUdp(udp, message, from, address),
+      counts: this.counts,
+      limits: this.#options.tcpLimits,
+      onMessage: (message, address, reply) => this.#overTcp(message, address, reply),
     });
-    this.#udp.push(udp);
-    this.#tcp.push(
-      new TcpListener({
-        host,
-        port: udp.port,
-        counts,
-        limits: this.#options.tcpLimits,
-        onMessage: (message, address, reply) => this.#overTcp(message, address, reply),
-      }),
-    );
-    return udp.port;
   }
 
   close(): void {
@@ -209,6 +228,16 @@ export class DnsServer {
     if (got.kind === "failed") this.counts.fetchFailures++;
     return got;
   }
+}
+
+function refusal(transport: string, host: string, port: number, error: unknown): CuriaError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new CuriaError(
+    "unavailable",
+    `Cannot listen for DNS over ${transport} at ${host} port ${port}: ${reason}. ` +
+      "Change ports.dns or addresses.dns, or stop what listens there",
+    { cause: error },
+  );
 }
 
 /** A guess good enough for a metric: the question's last label is `arpa`. */
