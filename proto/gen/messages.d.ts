@@ -1992,11 +1992,14 @@ export interface RaftStatsInput {
 }
 export declare const RaftStats: Codec<RaftStats, RaftStatsInput>;
 
+/** Consul's answers of /v1/operator/autopilot/health and /state. */
 export interface AutopilotReply {
   bodyJson: Uint8Array;
+  stateJson: Uint8Array;
 }
 export interface AutopilotReplyInput {
   bodyJson?: Uint8Array | null;
+  stateJson?: Uint8Array | null;
 }
 export declare const AutopilotReply: Codec<AutopilotReply, AutopilotReplyInput>;
 

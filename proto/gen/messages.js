@@ -7824,15 +7824,18 @@ export class RaftStats {
 export class AutopilotReply {
   constructor() {
     this.bodyJson = emptyBytes;
+    this.stateJson = emptyBytes;
   }
   static create(from) {
     const m = new AutopilotReply();
     if (from == null) return m;
     if (from.bodyJson != null) m.bodyJson = from.bodyJson;
+    if (from.stateJson != null) m.stateJson = from.stateJson;
     return m;
   }
   static encode(m, w = Writer.create()) {
     if (m.bodyJson != null && m.bodyJson.length > 0) { w.uint32(10).bytes(m.bodyJson); }
+    if (m.stateJson != null && m.stateJson.length > 0) { w.uint32(18).bytes(m.stateJson); }
     return w;
   }
   static decode(source, length) {
@@ -7848,6 +7851,10 @@ export class AutopilotReply {
       switch (tag) {
         case 10: {
           m.bodyJson = r.bytes();
+          break;
+        }
+        case 18: {
+          m.stateJson = r.bytes();
           break;
         }
         default:

@@ -110,6 +110,7 @@ function raftHandlers(node: Node): Handlers<typeof Raft> {
     getConfiguration: () => node.operator.configuration(),
     leader: () => node.operator.leader(),
     stats: () => node.operator.stats(),
+    autopilotHealth: () => node.autopilotHealth(),
     removePeer: (request) => node.operator.removePeer(request).then(empty),
     transferLeader: (request) => node.operator.transferLeader(request).then(empty),
   };

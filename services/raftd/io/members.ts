@@ -4,6 +4,7 @@
 import type { Member, MemberEvent } from "#proto/messages.js";
 import { Gossip } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
+import type { SerfStatus } from "../core/duties/autopilot.ts";
 import type { ServerMember } from "../core/duties/bootstrap.ts";
 
 export interface MembersEvents {
@@ -11,7 +12,8 @@ export interface MembersEvents {
 }
 
 const ALIVE = 1;
-const LEFT = 3;
+/** By Serf's numbers. */
+const statusNames: SerfStatus[] = ["none", "alive", "leaving", "left", "failed"];
 const SILENT_MS = 5_000;
 const RETRY_MS = 500;
 
@@ -50,15 +52,24 @@ export class Members {
     return alive.map((member) => toServer(member, this.#datacenter)).filter((s) => s !== undefined);
   }
 
-  /** Ids of servers that left for good. */
-  gone(): ReadonlySet<string> {
-    const left = [...this.#members.values()].filter(({ status }) => status === LEFT);
-    return new Set(left.map(({ tags }) => tags["id"] ?? ""));
+  /** What gossip says of a server; undefined: it does not know it. */
+  statusOf(id: string): SerfStatus | undefined {
+    const member = this.#find(id);
+    return member && (statusNames[member.status] ?? "none");
+  }
+
+  /** Consul's version that the server reports. */
+  versionOf(id: string): string {
+    return /\d+\.\d+\.\d+/.exec(this.#find(id)?.tags["build"] ?? "")?.[0] ?? "";
   }
 
   nodeName(id: string): string {
-    for (const { name, tags } of this.#members.values()) if (tags["id"] === id) return name;
-    return "";
+    return this.#find(id)?.name ?? "";
+  }
+
+  #find(id: string): Member | undefined {
+    for (const member of this.#members.values()) if (member.tags["id"] === id) return member;
+    return undefined;
   }
 
   stop(): void {

@@ -2,10 +2,9 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { ReadReply } from "#proto/messages.js";
+import type { AutopilotReply, ReadReply } from "#proto/messages.js";
 import { BusServer } from "#shared/bus/server.ts";
 import { daemonClient, stateSocket } from "#shared/bus/state-client.ts";
-import { plainTransport, type Transport, type Wire } from "#shared/bus/transport.ts";
 import type { Call, CallerClass } from "#shared/bus/types.ts";
 import { release } from "#shared/config/release.ts";
 import type { DaemonContext } from "#shared/daemon.ts";
@@ -136,6 +135,7 @@ export class Node {
       changed: (changes, index) => {
         this.watchStreams.changed(changes, index);
         this.subscriptions.changed(changes);
+        this.#duties.changed(changes);
       },
       leadershipChanged: (leadership) => {
         metrics.leaderChanges.add();
@@ -162,11 +162,13 @@ export class Node {
       nodeName: (id) => this.#members.nodeName(id),
     });
     this.routes = new Routes(context, () => this.#replica);
-    this.#members = new Members(daemonClient(context, "gossipd"), identity.datacenter, {
+    const gossip = daemonClient(context, "gossipd");
+    this.#members = new Members(gossip, identity.datacenter, {
       changed: () => this.#duties.run(),
     });
     this.#duties = new Duties({
       context,
+      gossip,
       members: this.#members,
       replica: this.#replica,
       operator: this.operator,
@@ -176,7 +178,7 @@ export class Node {
       link: this.#link,
     });
     this.stateServer = new BusServer({ identity, log });
-    this.remoteServer = new BusServer({ identity, log, transport: passedOnTransport });
+    this.remoteServer = new BusServer({ identity, log });
     this.remoteServer.classify = (hello): CallerClass => {
       if (hello.datacenter !== identity.datacenter) return "remote";
       const { servers } = this.#replica.configuration;
@@ -199,7 +201,7 @@ export class Node {
   }
 
   async listen(): Promise<void> {
-    await this.remoteServer.listen({ path: this.#remoteSocket });
+    await this.remoteServer.listen({ path: this.#remoteSocket }, { isRemote: true });
     await this.stateServer.listen({ path: stateSocket(this.#context.config.runDir) });
   }
 
@@ -221,6 +223,10 @@ export class Node {
 
   renewSession(id: string, call: Call): Promise<ReadReply> {
     return this.#duties.renewSession(id, call);
+  }
+
+  autopilotHealth(): AutopilotReply {
+    return this.#duties.autopilotHealth();
   }
 
   /** Why it cannot serve yet, in words for an operator. */
@@ -256,41 +262,5 @@ export class Node {
     this.routes.stop();
     await this.#link.stop();
     this.#files.close();
-  }
-}
-
-/** Connections that the server port passed on come over a Unix socket, yet from elsewhere. */
-const passedOnTransport: Transport = {
-  ...plainTransport,
-  listen: (address, accept) =>
-    plainTransport.listen(address, (wire) => accept(new PassedOnWire(wire))),
-};
-
-class PassedOnWire implements Wire {
-  readonly address = "server port";
-  readonly #wire: Wire;
-
-  constructor(wire: Wire) {
-    this.#wire = wire;
-  }
-
-  get peerIdentity(): string {
-    return this.#wire.peerIdentity;
-  }
-
-  write(buffer: Uint8Array, offset: number, length: number): number {
-    return this.#wire.write(buffer, offset, length);
-  }
-
-  close(): void {
-    this.#wire.close();
-  }
-
-  pause(): void {
-    this.#wire.pause();
-  }
-
-  resume(): void {
-    this.#wire.resume();
   }
 }
