@@ -13,6 +13,7 @@ import { Documents } from "./io/documents.ts";
 import { Leadership } from "./io/leadership.ts";
 import { Leaves } from "./io/leaves.ts";
 import { RootsFeed, rootTopics } from "./io/roots-feed.ts";
+import { X509Link } from "./io/x509-link.ts";
 import { declareGauges, declareMetrics } from "./metrics.ts";
 
 export function start(context: DaemonContext): Daemon {
@@ -24,13 +25,16 @@ export function start(context: DaemonContext): Daemon {
   const roots = new RootsFeed(view);
   const random = new Random(crypto.getRandomValues(new Uint32Array(1))[0]!);
   const sign = (csrPem: string) => signAtLeader(state, csrPem);
-  const leaves = new Leaves({ sign, roots, datacenter, clock, random, log });
+  const link = new X509Link();
+  const x509 = link.functions;
+  const leaves = new Leaves({ sign, x509, roots, datacenter, clock, random, log });
   declareGauges(metrics, leaves, roots);
   const authority = config.server
     ? new Authority({
       documents: new Documents(state),
       datacenter,
       connect: config.connect,
+      x509,
       clock,
       log,
     })
@@ -59,6 +63,7 @@ export function start(context: DaemonContext): Daemon {
     stop() {
       leadership?.stop();
       leaves.stop();
+      link.stop();
       view.stop();
       state.close();
     },

@@ -8,7 +8,10 @@ import { activeRoot, type KeptRoot } from "../core/roots.ts";
 import { serviceUri } from "../core/spiffe.ts";
 import { Authority } from "./authority.ts";
 import type { DocumentStore, RowsReply } from "./documents.ts";
-import { certificateFacts, makeRequest } from "./x509.ts";
+import * as functions from "./x509.ts";
+import type { X509 } from "./x509-link.ts";
+
+const { certificateFacts, makeRequest } = functions;
 
 interface Stored {
   body: object;
@@ -84,6 +87,7 @@ function authorityOf(documents: FakeDocuments, config: Record<string, unknown> =
     documents,
     datacenter: "dc1",
     connect: { caProvider: "consul", caConfig: { CSRMaxPerSecond: 0, ...config } },
+    x509: functions as unknown as X509,
     clock,
     log,
   });

@@ -17,14 +17,14 @@ import { makeCaRoot, type ProviderState } from "./root-maker.ts";
 import { Serials } from "./serials.ts";
 import { serialText } from "./x509-text.ts";
 import type { Request } from "./x509.ts";
-
-const x509 = () => import("./x509.ts");
+import type { X509 } from "./x509-link.ts";
 
 export interface AuthorityParts {
   documents: DocumentStore;
   datacenter: string;
   /** Of the configuration file: seeds the replicated one. */
   connect: { caProvider: string; caConfig: Record<string, unknown> };
+  x509: X509;
   clock: Clock;
   log: Log;
 }
@@ -85,8 +85,7 @@ export class Authority {
   }
 
   async sign(csrPem: string): Promise<Signed> {
-    const { readRequest } = await x509();
-    const request = await readRequest(csrPem).catch((error: Error) => {
+    const request = await this.#parts.x509.readRequest(csrPem).catch((error: Error) => {
       throw invalid(error.message);
     });
     const ca = await this.#ready();
@@ -195,7 +194,8 @@ export class Authority {
 
   async #makeRoot(clusterId: string, settings: CaSettings) {
     const { serial } = await this.#serials.next();
-    return await makeCaRoot(clusterId, settings, serial, this.#wallSeconds());
+    const { x509 } = this.#parts;
+    return await makeCaRoot(x509, clusterId, settings, serial, this.#wallSeconds());
   }
 
   async #rotate(ca: Ca, next: CaConfigBody, settings: CaSettings): Promise<void> {
@@ -209,9 +209,14 @@ export class Authority {
         const { serial } = await this.#serials.next();
         const nowMs = this.#wallSeconds();
         const period = { notBeforeMs: nowMs - backdateMs, notAfterMs: nowMs + crossSignedMs };
-        const { crossSign } = await x509();
         root.IntermediateCerts = [
-          await crossSign(root.RootCert, issuer, signingUri(clusterId), serial, period),
+          await this.#parts.x509.crossSign(
+            root.RootCert,
+            issuer,
+            signingUri(clusterId),
+            serial,
+            period,
+          ),
         ];
       } else if (!next.ForceWithoutCrossSigning) {
         throw new CuriaError(
@@ -263,12 +268,11 @@ export class Authority {
     if (Date.parse(root.NotAfter) <= clock.wallMs()) {
       throw new CuriaError("failed-precondition", "the root certificate has expired");
     }
-    const { signLeaf } = await x509();
     const { serial, index } = await this.#serials.next();
     const notBeforeMs = this.#wallSeconds() - backdateMs;
     const period = { notBeforeMs, notAfterMs: notBeforeMs + ca.settings.leafTtlMs };
     const issuer = { certPem: root.RootCert, keyPem: keyOf(ca, root) };
-    const leafPem = await signLeaf(request, issuer, serial, period);
+    const leafPem = await this.#parts.x509.signLeaf(request, issuer, serial, period);
     const certPem = leafPem + (root.IntermediateCerts ?? []).join("");
     const text = serialText(BigInt(serial));
     const uri = request.names.uris[0]!;

@@ -8,6 +8,7 @@ import type { Random } from "#shared/random.ts";
 import { renewalAtMs, retryDelayMs, rootChangeDelayMs } from "../core/leaf-life.ts";
 import { serviceUri } from "../core/spiffe.ts";
 import type { RootsFeed } from "./roots-feed.ts";
+import type { X509 } from "./x509-link.ts";
 
 export interface LeafQuery {
   service: string;
@@ -24,6 +25,7 @@ export interface Leaf {
 
 export interface LeafParts {
   sign: (csrPem: string) => Promise<Leaf>;
+  x509: X509;
   roots: RootsFeed;
   datacenter: string;
   clock: Clock;
@@ -104,9 +106,8 @@ export class Leaves {
   async #sign(entry: Entry): Promise<void> {
     const { sign, roots, datacenter, clock, random } = this.#parts;
     const { service, dnsSans, ipSans } = entry.query;
-    const { makeRequest } = await import("./x509.ts");
     const { signingKeyId } = roots;
-    const { csrPem, keyPem } = await makeRequest({
+    const { csrPem, keyPem } = await this.#parts.x509.makeRequest({
       uris: [serviceUri(roots.clusterId, datacenter, service)],
       dns: [...new Set(dnsSans.map((name) => name.split(":")[0]!))],
       ips: ipSans,

@@ -4,6 +4,7 @@ import type { CaSettings } from "../core/ca-config.ts";
 import { stamp } from "../core/request.ts";
 import { type CaRoot, neverRotated } from "../core/roots.ts";
 import { signingUri } from "../core/spiffe.ts";
+import type { X509 } from "./x509-link.ts";
 import { commonName, nameSeed, providerId } from "./names.ts";
 
 /** A row of kind ca-provider-state. */
@@ -15,21 +16,22 @@ export interface ProviderState {
 }
 
 export async function makeCaRoot(
+  x509: X509,
   clusterId: string,
   settings: CaSettings,
   serial: number,
   nowMs: number,
 ): Promise<{ root: CaRoot; state: ProviderState }> {
-  const { certificateFacts, generateKey, makeRoot } = await import("./x509.ts");
-  const PrivateKey = settings.privateKey || generateKey(settings.keyType, settings.keyBits);
-  const RootCert = settings.rootCert || await makeRoot(
+  const PrivateKey = settings.privateKey ||
+    await x509.generateKey(settings.keyType, settings.keyBits);
+  const RootCert = settings.rootCert || await x509.makeRoot(
     PrivateKey,
     commonName(clusterId, nameSeed()),
     signingUri(clusterId),
     serial,
     { notBeforeMs: nowMs, notAfterMs: nowMs + settings.rootTtlMs },
   );
-  const facts = certificateFacts(RootCert);
+  const facts = await x509.certificateFacts(RootCert);
   const root: CaRoot = {
     ID: facts.fingerprint,
     Name: "Consul CA Primary Cert",

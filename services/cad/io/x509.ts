@@ -1,5 +1,5 @@
-// Certificates in the exact shape that Consul's built-in provider gives them. The library is loaded
-// when the first certificate is made: most nodes never make one.
+// Certificates in the exact shape that Consul's built-in provider gives them. Runs in a worker
+// (x509-link.ts): most nodes need it rarely.
 
 import "reflect-metadata";
 import {
