@@ -102,7 +102,9 @@ function valuesOf(
   source: MetricSource,
   moment: MetricMoment,
 ): { sum: number; count: number } | undefined {
-  const lists = source.daemon === "*" ? [...moment.values()] : [moment.get(source.daemon) ?? []];
+  const isMeant = (daemon: string) =>
+    source.daemon === "*" || daemon === source.daemon || daemon.startsWith(`${source.daemon}.`);
+  const lists = [...moment].filter(([daemon]) => isMeant(daemon)).map(([, list]) => list);
   let found = false;
   let sum = 0, count = 0;
   for (const list of lists) {

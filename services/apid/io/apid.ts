@@ -2,7 +2,7 @@
 
 import { fullVersion } from "#shared/config/release.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
-import { BusClient } from "#shared/bus/client.ts";
+import type { BusClient } from "#shared/bus/client.ts";
 import { daemonClient, stateClient } from "#shared/bus/state-client.ts";
 import type { Daemon, DaemonContext } from "#shared/daemon.ts";
 import { listenersOf } from "../config.ts";
@@ -27,7 +27,14 @@ const headerBytesMax = 1 << 20;
 /** The other daemons of a node, for logs and metrics. */
 function otherDaemons(config: EffectiveConfig): string[] {
   const everywhere = ["relayd", "gossipd", "checkd", "dnsd", "cad"];
-  return config.server ? ["raftd", ...everywhere] : everywhere;
+  const names = config.server ? ["raftd", ...everywhere] : everywhere;
+  return names.flatMap((name) => instancesOf(config, name));
+}
+
+/** `dnsd`, or `dnsd.1` and `dnsd.2`: as their sockets are called. */
+function instancesOf(config: EffectiveConfig, name: string): string[] {
+  const count = config.instances[name] ?? 1;
+  return count <= 1 ? [name] : Array.from({ length: count }, (_, i) => `${name}.${i + 1}`);
 }
 
 export async function startApid(context: DaemonContext): Promise<Daemon> {
@@ -70,7 +77,10 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
     gossip: daemons.get("gossipd")!,
     cad: daemons.get("cad")!,
     supervisor: client("agent"),
-    daemons: new Map([...daemons, ["apid", ownClient(context)]]),
+    daemons: new Map([
+      ...daemons,
+      ...instancesOf(config, "apid").map((name): [string, BusClient] => [name, client(name)]),
+    ]),
     metrics: nodeMetrics,
     lines: () => server.apiLines,
   });
@@ -118,10 +128,4 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
       state.close();
     },
   };
-}
-
-/** Our own socket, for the log that `agent/monitor` shows. */
-function ownClient(context: DaemonContext): BusClient {
-  const isSeveral = (context.config.instances.apid ?? 1) > 1;
-  return daemonClient(context, isSeveral ? `apid.${context.instance}` : "apid");
 }

@@ -11,7 +11,7 @@ import { type JsonFields, writeJson } from "../../core/json-writer.ts";
 import { parseUint } from "../../core/params.ts";
 import { toJson } from "../../core/bodies/proxy.ts";
 import { readJson } from "../../core/json-reader.ts";
-import { type Call, later, type Route } from "../call.ts";
+import { type Call, type Route } from "../call.ts";
 import type { ReadRoutes } from "../read-route.ts";
 import type { Writes } from "../writes.ts";
 
@@ -174,13 +174,22 @@ function autopilotRoutes({ readRoutes, writes, state }: RaftDaemons): Route[] {
     const isHealthy = /^\{"Healthy":true/.test(body);
     return { ...jsonAnswer(call.jsonText(body)), status: isHealthy ? 200 : 429 };
   };
+  const stateOf = async (call: Call) => {
+    const { datacenter, token } = readRoutes.optionsOf(call);
+    const reply = await state.of(Raft).autopilotHealth({}, { datacenter, token });
+    const body = Buffer.from(reply.stateJson).toString("utf8");
+    if (/"Servers":\{\}/.test(body)) {
+      throw new HttpError(500, "Failed to get autopilot state: no state found");
+    }
+    return jsonAnswer(call.jsonText(body));
+  };
   const route = (path: string, methods: Route["methods"], acl: string): Route => {
     return { path: `/v1/operator/autopilot/${path}`, methods, acl, enterprise: "none" };
   };
   return [
     route("configuration", { GET: get, PUT: put }, "operator:read, write"),
     route("health", { GET: health }, "operator:read"),
-    route("state", { GET: later("autopilot's state") }, "operator:read"),
+    route("state", { GET: stateOf }, "operator:read"),
   ];
 }
 
