@@ -8,10 +8,11 @@ import type { Clock } from "#shared/machine.ts";
 import type { CaConfigBody, CaSettings } from "../core/ca-config.ts";
 import { readSettings, withConfigDefaults } from "../core/ca-config.ts";
 import { SigningRate } from "../core/rate.ts";
-import { activeRoot, type CaRoot, expiredRoots, type KeptRoot } from "../core/roots.ts";
+import { activeRoot, type CaRoot, expiredRoots } from "../core/roots.ts";
 import { invalid, issuedBody, judgeNames, stamp } from "../core/request.ts";
 import { signingUri } from "../core/spiffe.ts";
-import { type DocumentStore, removeCommand, type Row, setCommand } from "./documents.ts";
+import { type DocumentStore, removeCommand, setCommand } from "./documents.ts";
+import { type Ca, keyOf, saveState, splitConfig } from "./ca-rows.ts";
 import { makeUuid, providerId } from "./names.ts";
 import { makeCaRoot, type ProviderState } from "./root-maker.ts";
 import { Serials } from "./serials.ts";
@@ -27,13 +28,6 @@ export interface AuthorityParts {
   x509: X509;
   clock: Clock;
   log: Log;
-}
-
-interface Ca {
-  config: Row<CaConfigBody>;
-  settings: CaSettings;
-  roots: KeptRoot[];
-  providers: Row<ProviderState>[];
 }
 
 export interface Signed {
@@ -284,21 +278,4 @@ export class Authority {
   #wallSeconds(): number {
     return Math.floor(this.#parts.clock.wallMs() / 1000) * 1000;
   }
-}
-
-function keyOf(ca: Ca, root: CaRoot): string {
-  const state = ca.providers.find(({ body }) => body.RootCert?.trim() === root.RootCert.trim());
-  if (state === undefined || !state.body.PrivateKey) {
-    throw new CuriaError("internal", `the private key of root ${root.ID} is not in the state`);
-  }
-  return state.body.PrivateKey;
-}
-
-function saveState({ PrivateKey, ...open }: ProviderState): CommandInput {
-  return setCommand("ca-provider-state", open.ID, open, { PrivateKey });
-}
-
-/** A key that the operator gave is a secret of the configuration. */
-function splitConfig(body: CaConfigBody): [object, object] {
-  return body.Config.PrivateKey ? [{ ...body, Config: {} }, { Config: body.Config }] : [body, {}];
 }
