@@ -11,7 +11,7 @@ import { type JsonFields, writeJson } from "../../core/json-writer.ts";
 import { parseUint } from "../../core/params.ts";
 import { toJson } from "../../core/bodies/proxy.ts";
 import { readJson } from "../../core/json-reader.ts";
-import { type Call, type Route } from "../call.ts";
+import type { Call, Route } from "../call.ts";
 import type { ReadRoutes } from "../read-route.ts";
 import type { Writes } from "../writes.ts";
 
