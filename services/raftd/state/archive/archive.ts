@@ -2,6 +2,7 @@
 // archive of Consul's becomes a state file.
 
 import { Database } from "bun:sqlite";
+import { CuriaError } from "#shared/errors.ts";
 import { AppliedRow } from "../applied.ts";
 import { Journal } from "../journal.ts";
 import { prepareSchema } from "../schema.ts";
@@ -86,6 +87,10 @@ function importInto(file: string, state: Uint8Array, position: Applied): ImportS
     new AppliedRow(db).save(position, journal.hash.sum);
     db.run("COMMIT");
     return summary;
+  } catch (error) {
+    if (error instanceof CuriaError) throw error;
+    const reason = `failed to restore snapshot: ${(error as Error).message}`;
+    throw new CuriaError("invalid-argument", reason, { cause: error });
   } finally {
     db.close();
   }
