@@ -35,7 +35,8 @@ export class Child {
     this.#process = spawn(command.file, [...command.args], {
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
-      env: { ...process.env, [supervisedVariable]: "1" },
+      // Readiness towards systemd is the agent's to tell.
+      env: { ...process.env, [supervisedVariable]: "1", NOTIFY_SOCKET: undefined },
     });
     readLines(this.#process.stdout!, events.line);
     readLines(this.#process.stderr!, events.line);

@@ -20,6 +20,7 @@ export interface AgentControl {
 }
 
 const reloadTimeoutMs = 5_000;
+const readyPollMs = 20;
 
 /** Throws when another agent holds the socket. */
 export async function serveControl(control: AgentControl): Promise<BusServer> {
@@ -54,6 +55,36 @@ export async function serveControl(control: AgentControl): Promise<BusServer> {
   return server;
 }
 
+/** Resolves when every daemon said that it is ready, or the signal came. */
+export async function awaitReady(
+  config: EffectiveConfig,
+  posts: readonly PostStatus[],
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all(posts.map(async ({ daemon, instance }) => {
+    const client = connect(config, daemon, instance);
+    signal.addEventListener("abort", () => client.close(), { once: true });
+    while (!signal.aborted) {
+      try {
+        const { ready } = await client.of(Control).status({}, { timeoutMs: reloadTimeoutMs });
+        if (ready) break;
+      } catch {
+        // Not there yet, or on its way up again.
+      }
+      await Bun.sleep(readyPollMs);
+    }
+    client.close();
+  }));
+}
+
+function connect(config: EffectiveConfig, daemon: string, instance: number): BusClient {
+  return new BusClient({
+    addresses: [{ path: socketPath(config, daemon, instance) }],
+    daemon,
+    identity: identityOf(config),
+  });
+}
+
 export interface DaemonReload {
   daemon: string;
   changed: readonly string[];
@@ -68,11 +99,7 @@ export function reloadDaemons(
   posts: readonly PostStatus[],
 ): Promise<DaemonReload[]> {
   return Promise.all(posts.map(async ({ daemon, instance }) => {
-    const client = new BusClient({
-      addresses: [{ path: socketPath(config, daemon, instance) }],
-      daemon,
-      identity: identityOf(config),
-    });
+    const client = connect(config, daemon, instance);
     try {
       const reply = await client.of(Control).reload({}, { timeoutMs: reloadTimeoutMs });
       return { daemon, changed: reply.changed, needsRestart: reply.needsRestart, error: "" };

@@ -8,11 +8,12 @@ import type { AgentStart } from "#shared/config/load.ts";
 import { ConfigRefusal } from "#shared/config/source.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
 import { CuriaError } from "#shared/errors.ts";
+import { sdNotify } from "#shared/sd-notify.ts";
 import { CommandFailure } from "../refusal.ts";
 import type { Terminal } from "../command.ts";
 import { daemonsOf } from "../daemons.ts";
 import { formatBanner } from "./banner.ts";
-import { reloadDaemons, serveControl } from "./control.ts";
+import { awaitReady, reloadDaemons, serveControl } from "./control.ts";
 import { Journal } from "./journal.ts";
 import { leaveCluster } from "./leave.ts";
 import { daemonCommand } from "./program.ts";
@@ -39,6 +40,7 @@ export class Node {
   #control: BusServer | undefined;
   #finish: (status: number) => void = () => {};
   #isLeaving = false;
+  readonly #stopping = new AbortController();
 
   constructor(start: AgentStart, flags: AgentFlags, terminal: Terminal) {
     this.#start = start;
@@ -77,10 +79,23 @@ export class Node {
     }
     this.#writePid();
     this.#supervisor.start();
+    this.#tellWhenReady();
     const status = await finished;
+    this.#stopping.abort();
     await this.#shutDown();
     this.#journal.log("info", "Exit code", { code: status });
     return status;
+  }
+
+  #tellWhenReady(): void {
+    const startedMs = performance.now();
+    const { signal } = this.#stopping;
+    awaitReady(this.#config, this.#supervisor.status(), signal).then(() => {
+      if (signal.aborted) return;
+      const afterMs = Math.round(performance.now() - startedMs);
+      this.#journal.log("info", "Consul agent running!", { daemons_ready_after_ms: afterMs });
+      sdNotify("READY=1");
+    });
   }
 
   #signalled(signal: Signal): void {

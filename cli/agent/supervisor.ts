@@ -121,6 +121,14 @@ export class Supervisor {
       return;
     }
     const delayMs = post.restarts.delayAfter(how.ranMs);
+    if (delayMs === undefined) {
+      this.#events.log("error", "Daemon keeps failing since the start", {
+        daemon: post.label,
+        last_lines: post.lines.slice(-lastLinesShown),
+      });
+      this.#events.gaveUp(post.label);
+      return;
+    }
     post.restartCount++;
     this.#events.log("error", "Daemon ended, starting it again", {
       daemon: post.label,
