@@ -22,7 +22,8 @@ export class Presence {
   readonly #alive = new Set<string>();
   #isViewWhole = false;
   #isStopped = false;
-  readonly #cancels: (() => void)[] = [];
+  #endBeat = () => {};
+  #endWatch = () => {};
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(client: BusClient, listener: PresenceListener, log: Log) {
@@ -39,17 +40,18 @@ export class Presence {
   stop(): void {
     this.#isStopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const cancel of this.#cancels) cancel();
+    this.#endBeat();
+    this.#endWatch();
   }
 
   #beat(): void {
     const stream = this.#client.of(Gossip).checkerAlive();
     const timer = setInterval(() => stream.write({}), beatMs);
     stream.write({});
-    this.#cancels.push(() => {
+    this.#endBeat = () => {
       clearInterval(timer);
       stream.cancel();
-    });
+    };
     const again = () => {
       clearInterval(timer);
       this.#later(() => this.#beat());
@@ -61,7 +63,7 @@ export class Presence {
     this.#isViewWhole = false;
     this.#alive.clear();
     const stream = this.#client.of(Gossip).watchMembers({ wan: false });
-    this.#cancels.push(() => stream.cancel());
+    this.#endWatch = () => stream.cancel();
     stream.onItem = (event) => this.#hear(event);
     stream.onEnd = () => this.#later(() => this.#watch());
     stream.onError = (error) => {
@@ -83,7 +85,6 @@ export class Presence {
 
   #later(act: () => void): void {
     if (this.#isStopped) return;
-    this.#cancels.length = Math.min(this.#cancels.length, 2);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       act();
