@@ -1,8 +1,9 @@
 // The pools of a node: LAN always, WAN on servers; joining them, keeping the WAN pool complete, and
 // leaving in the right order.
 import { randomInt } from "node:crypto";
+import { CuriaError } from "#shared/errors.ts";
 import { Random } from "#shared/random.ts";
-import { type GossipdConfig, hasWan, planPool } from "../config.ts";
+import { type GossipdConfig, hasWan, planPool, type PoolPlan } from "../config.ts";
 import { floodTargets } from "../core/consul/flood.ts";
 import { checkerTag } from "../core/consul/server.ts";
 import { formatAddress } from "../core/address.ts";
@@ -28,6 +29,7 @@ export class Pools {
   readonly #tags: Map<string, string>;
   #floodTimer: Timer | undefined;
   #isFlooding = false;
+  #isFloodDue = false;
   #isLeaving = false;
 
   private constructor(options: PoolsOptions, lan: MemberPool, wan: MemberPool | undefined) {
@@ -71,16 +73,23 @@ export class Pools {
     void this.#flood();
   }
 
-  /** Brings servers of our LAN into the WAN pool. */
+  /** Brings servers of our LAN into the WAN pool. What changes meanwhile gets a turn of its own. */
   async #flood(): Promise<void> {
     const { wan } = this;
-    if (!wan || this.#isFlooding || this.#isLeaving) return;
+    if (!wan || this.#isLeaving) return;
+    if (this.#isFlooding) {
+      this.#isFloodDue = true;
+      return;
+    }
     this.#isFlooding = true;
     const { datacenter } = this.#options.config.node;
     const targets = floodTargets(this.lan.members(), wan.members(), datacenter);
     const { errors } = await wan.joinPeers(targets);
     this.#isFlooding = false;
     if (errors.length > 0) this.#options.log.debug({ errors }, "flood-join into the WAN pool");
+    if (!this.#isFloodDue) return;
+    this.#isFloodDue = false;
+    await this.#flood();
   }
 
   get isJoining(): boolean {
@@ -130,7 +139,7 @@ async function openPool(options: PoolsOptions, poolName: "lan" | "wan"): Promise
     : SnapshotFile.open(plan.snapshotPath, gossip.rejoinAfterLeave, (error) => {
       log.error({ pool: poolName, err: error }, "the rejoin snapshot cannot be written");
     });
-  return await MemberPool.open({
+  const opened = MemberPool.open({
     settings: plan.settings,
     bindAddress: plan.bindAddress,
     bindPort: plan.bindPort,
@@ -144,4 +153,16 @@ async function openPool(options: PoolsOptions, poolName: "lan" | "wan"): Promise
     poolName,
     log,
   });
+  return await opened.catch((error: NodeJS.ErrnoException) => {
+    throw bindFailure(error, plan, poolName);
+  });
+}
+
+function bindFailure(error: NodeJS.ErrnoException, plan: PoolPlan, poolName: string): Error {
+  if (error.code !== "EADDRINUSE" && error.code !== "EADDRNOTAVAIL" && error.code !== "EACCES") {
+    return error;
+  }
+  const where = `${plan.bindAddress} port ${plan.bindPort}`;
+  const message = `cannot listen on ${where} (ports.serf_${poolName}): ${error.message}`;
+  return new CuriaError("unavailable", message);
 }
