@@ -52,6 +52,8 @@ export class Client {
   readonly #mix: Mix;
   /** The server it lives with. */
   readonly #home: string;
+  /** It only reads, in this mode: so it is not held up by writes that wait. */
+  readonly #onlyReads: ReadMode | undefined;
 
   constructor(
     world: World,
@@ -72,6 +74,7 @@ export class Client {
     this.#servers = servers;
     this.#mix = mix;
     this.#home = home;
+    this.#onlyReads = this.#random.pick([undefined, undefined, "default", "consistent"]);
   }
 
   start(): void {
@@ -100,7 +103,7 @@ export class Client {
 
   #choose(lastValue: number): Op {
     const random = this.#random;
-    const dice = random.fraction();
+    const dice = this.#onlyReads ? 0 : random.fraction();
     if (dice < 0.5) return { kind: "get" };
     if (dice < 0.75) return { kind: "put", value: this.#keys.newValue() };
     if (dice < 0.95) return { kind: "cas", from: lastValue, to: this.#keys.newValue() };
@@ -109,7 +112,7 @@ export class Client {
 
   #request(client: string, key: string, op: Op): Request {
     if (op.kind === "get") {
-      const mode: ReadMode = this.#random.chance(0.6) ? "default" : "consistent";
+      const mode = this.#onlyReads ?? (this.#random.chance(0.6) ? "default" : "consistent");
       return { kind: "read", key, mode };
     }
     return { kind: "write", command: { client, sequence: ++this.#sequence, op: { ...op, key } } };

@@ -121,7 +121,7 @@ export class Cluster {
 
   #deliver(to: string, run: (server: SimTarget) => void): void {
     const server = this.servers.get(to);
-    server?.whenAwake(server.run, () => run(server));
+    server?.whenAwake(server.run, () => run(server), "peers");
   }
 
   #ask: ConstructorParameters<typeof Client>[4] = (id, request, reply) => {
@@ -131,7 +131,7 @@ export class Cluster {
       const server = this.servers.get(id);
       server?.whenAwake(server.run, () => {
         server.state.handle(request, (answer) => this.queue.after(wayMs(), () => reply(answer)));
-      });
+      }, "clients");
     });
   };
 

@@ -67,6 +67,8 @@ function throwFault(cluster: Cluster, kind: FaultKind): boolean {
       partition(cluster, kind, ids, victim.id);
       queue.after(random.between(100, random.pick([600, 5_000])), () => network.heal());
       return true;
+    case "squeeze":
+      return squeeze(cluster);
     case "heal":
       network.heal();
       return true;
@@ -141,6 +143,29 @@ function partition(cluster: Cluster, kind: FaultKind, ids: string[], victim: str
       if (isCut) network.block(from, to);
     }
   }
+}
+
+/** A leader that one server cannot hear, and that then hears nobody: whoever helps the first to
+ *  become leader makes the old one's lease a lie. */
+function squeeze(cluster: Cluster): boolean {
+  const { random, network, queue } = cluster;
+  const leader = cluster.leader();
+  const others = cluster.up().filter((server) => server !== leader);
+  if (!leader || others.length < 2) return false;
+  const [candidate, ...voters] = random.shuffle(others);
+  network.block(leader.id, candidate!.id);
+  network.block(candidate!.id, leader.id);
+  queue.after(random.between(100, 300), () => {
+    const isRestart = random.chance(0.5);
+    for (const voter of voters) {
+      network.block(voter.id, leader.id);
+      if (!isRestart || !voter.isUp) continue;
+      voter.crash(true);
+      queue.after(random.between(0, 5), () => voter.start());
+    }
+    queue.after(200, () => network.heal());
+  });
+  return true;
 }
 
 /** A damaged log is found at the next start. One at a time, and only of entries that a majority

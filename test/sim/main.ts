@@ -1,6 +1,8 @@
-// deno task sim [--seed N] [--seeds K] [--minutes M] [--trace]: runs seeds and prints what was seen.
+// deno task sim [--seed N] [--seeds K] [--minutes M] [--flavour F] [--trace]: runs seeds and prints
+// what was seen.
 
 import { parseArgs } from "node:util";
+import { flavours } from "./mix.ts";
 import { type RunReport, runSeed } from "./run.ts";
 
 const { values } = parseArgs({
@@ -8,10 +10,15 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string", default: "1" },
     minutes: { type: "string", default: "2" },
+    flavour: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
 
+const flavour = flavours.find((name) => name === values.flavour);
+if (values.flavour !== undefined && flavour === undefined) {
+  throw new Error(`expected --flavour to be one of ${flavours.join(", ")}, got ${values.flavour}`);
+}
 const first = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
 const seedCount = Number(values.seeds), minutes = Number(values.minutes);
 const trace = values.trace ? (line: string) => console.log(line) : undefined;
@@ -27,12 +34,13 @@ function add(report: RunReport): void {
 
 for (let i = 0; i < seedCount; i++) {
   const seed = first + i;
-  const report = runSeed({ seed, minutes, trace });
+  const report = runSeed({ seed, minutes, flavour, trace });
   add(report);
   if (report.violation === undefined) continue;
   failures++;
   console.log(`seed ${seed}: ${report.violation}`);
-  console.log(`again: deno task sim --seed ${seed} --minutes ${minutes}`);
+  const lean = flavour ? ` --flavour ${flavour}` : "";
+  console.log(`again: deno task sim --seed ${seed} --minutes ${minutes}${lean}`);
 }
 
 const tookS = (performance.now() - startedMs) / 1000;

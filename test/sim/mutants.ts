@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Flavour } from "./mix.ts";
+import type { FaultKind, Flavour } from "./mix.ts";
 import type { RaftFactory } from "./world.ts";
 
 export interface Mutant {
@@ -13,13 +13,18 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** Where it was found last. Others are tried only when the code has moved on since. */
+  readonly seed: number;
   /** The kind of run in which it shows soonest. */
   readonly flavour: Flavour;
+  /** The only faults, where it takes just these. */
+  readonly faults?: readonly FaultKind[];
 }
 
 export const mutants: readonly Mutant[] = [
   {
     name: "an entry of an older term is committed by counting",
+    seed: 1,
     flavour: "elections",
     file: "leader.ts",
     find: "if (index <= s.commitIndex || index < leadership.firstIndex) return;",
@@ -27,6 +32,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a vote is not persisted",
+    seed: 35,
     flavour: "elections",
     file: "state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
@@ -34,13 +40,16 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a lease is taken without a majority's promise",
+    seed: 2,
     flavour: "reads",
+    faults: ["isolate"],
     file: "lease.ts",
     find: "const untilMs = majorityOfVoters(s, own, (peer) => peer.leaseUntilMs);",
     replace: "const untilMs = own;",
   },
   {
     name: "a lease goes on during a transfer",
+    seed: 24,
     flavour: "reads",
     file: "lease.ts",
     find: "if (leadership.transfer || leadership.leaseBlocks.size > 0) return 0;",
@@ -48,6 +57,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot is taken without its membership",
+    seed: 15,
     flavour: "members",
     file: "snapshot.ts",
     find: "s.members.restore(configuration, Infinity);",
@@ -55,6 +65,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot keeps a log of another history",
+    seed: 5,
     flavour: "snapshots",
     file: "snapshot.ts",
     find: "if (s.log.termAt(index) === term) {",
@@ -62,20 +73,24 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a read is served before the term's first entry is committed",
+    seed: 1,
     flavour: "elections",
     file: "reads.ts",
     find: "if (readyIndex(s) === 0 || !begin(s, read)) leadership.reads.push(read);",
     replace: "if (!begin(s, read)) leadership.reads.push(read);",
   },
   {
-    name: "a read is confirmed by a round that began before it",
+    name: "a consistent read is answered without asking anyone",
+    seed: 1,
     flavour: "reads",
+    faults: ["isolate"],
     file: "reads.ts",
-    find: "read.round = leadership.round + 1;",
-    replace: "read.round = leadership.round;",
+    find: 'if (read.mode === "default" && leaseUntilMs(s) > 0) {',
+    replace: 'if (read.mode === "consistent" || leaseUntilMs(s) > 0) {',
   },
   {
     name: "a vote goes to a log that lacks entries",
+    seed: 1,
     flavour: "elections",
     file: "voter.ts",
     find: "return s.log.isUpToDate(m.lastTerm, m.lastIndex);",
@@ -83,6 +98,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a second vote in one term",
+    seed: 1,
     flavour: "elections",
     file: "voter.ts",
     find: '(s.votedFor === from || (s.votedFor === "" &&',
@@ -90,13 +106,16 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a voter does not protect the leader it promised to",
+    seed: 16,
     flavour: "reads",
+    faults: ["squeeze"],
     file: "voter.ts",
     find: 'return s.role === "leader" || s.nowMs < s.promiseUntilMs;',
     replace: 'return s.role === "leader";',
   },
   {
     name: "a follower acknowledges before its disk has the entries",
+    seed: 4,
     flavour: "disks",
     file: "follower.ts",
     find: "matchIndex > s.disk.persistedIndex ? s.disk.latestSeq : s.disk.hardStateSeq;",
@@ -104,6 +123,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the leader counts itself before its disk has the entries",
+    seed: 3,
     flavour: "disks",
     file: "leader.ts",
     find: "majorityOfVoters(s, s.disk.persistedIndex, (peer) => peer.matchIndex);",
@@ -111,6 +131,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "messages leave before term and vote are durable",
+    seed: 8,
     flavour: "elections",
     file: "state.ts",
     find: "sendAfter(s, s.disk.hardStateSeq, to, message);",
@@ -118,6 +139,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "an adopted term is not persisted",
+    seed: 1,
     flavour: "elections",
     file: "state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
@@ -125,6 +147,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a late message cuts what came after it",
+    seed: 1,
     flavour: "any",
     file: "follower.ts",
     find:
@@ -136,6 +159,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members before the last one is committed",
+    seed: 1,
     flavour: "members",
     file: "proposals.ts",
     find: "if (latest.index > s.commitIndex) return",
@@ -143,6 +167,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members that was cut off stays in force",
+    seed: 16,
     flavour: "members",
     file: "follower.ts",
     find: "s.members.truncateFrom(index);",
@@ -150,6 +175,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a server with a damaged log votes as if it had forgotten",
+    seed: 12,
     flavour: "disks",
     file: "restore.ts",
     find: "promised: restored.promised,",
@@ -157,13 +183,16 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a restarted voter forgets its promise",
+    seed: 45,
     flavour: "reads",
+    faults: ["squeeze"],
     file: "restore.ts",
     find: "s.promiseUntilMs = isAlone ? s.nowMs : s.nowMs + s.settings.electionMinMs;",
     replace: "s.promiseUntilMs = s.nowMs;",
   },
   {
     name: "a lease is counted from the answer instead of the question",
+    seed: 24,
     flavour: "reads",
     file: "lease.ts",
     find: "const untilMs = sentMs + leaseOf(s, promiseMs);",

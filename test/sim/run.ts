@@ -5,7 +5,7 @@ import { Random } from "#shared/random.ts";
 import { Raft } from "../../services/raftd/core/raft/raft.ts";
 import { Cluster } from "./cluster.ts";
 import { throwFaults } from "./faults.ts";
-import { drawMix, type Flavour } from "./mix.ts";
+import { drawMix, type FaultKind, type Flavour } from "./mix.ts";
 import type { RaftFactory } from "./world.ts";
 
 export interface RunOptions {
@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly trace?: (line: string) => void;
   /** Instead of the flavour that the seed would draw. */
   readonly flavour?: Flavour;
+  /** Instead of the faults that the flavour brings. */
+  readonly faults?: readonly FaultKind[];
 }
 
 export interface RunReport {
@@ -34,7 +36,8 @@ const SETTLE_MS = 30_000;
 
 export function runSeed(options: RunOptions): RunReport {
   const random = new Random(options.seed);
-  const mix = drawMix(random, options.flavour);
+  const drawn = drawMix(random, options.flavour);
+  const mix = options.faults ? { ...drawn, faults: options.faults } : drawn;
   const createRaft = options.createRaft ?? ((raftOptions) => new Raft(raftOptions));
   const cluster = new Cluster({ random, mix, createRaft, trace: options.trace });
   const violation = explore(cluster, options.minutes * 60_000);

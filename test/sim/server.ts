@@ -10,6 +10,10 @@ import { SnapshotFiles } from "./snapshot-files.ts";
 import { StateThread } from "./state-thread.ts";
 import { count, type RaftMachine, type SimTarget, type World } from "./world.ts";
 
+/** Where work for a process comes from. Within one source the order stays. */
+const sources = ["itself", "peers", "clients", "disk", "timers"] as const;
+export type Source = typeof sources[number];
+
 export class SimServer implements SimTarget {
   readonly id: string;
   readonly disk = new SimDisk();
@@ -20,7 +24,7 @@ export class SimServer implements SimTarget {
   /** Grows with every start, so that what belongs to an earlier process finds nobody. */
   #run = 0;
   #pausedUntilMs = 0;
-  #backlog: { isTimer: boolean; work: () => void }[] = [];
+  #backlog: { source: Source; work: () => void }[] = [];
   #timerAtMs = Infinity;
   #diskFreeAtMs = 0;
   state: StateThread;
@@ -91,9 +95,12 @@ export class SimServer implements SimTarget {
       if (run !== this.#run) return;
       const backlog = this.#backlog;
       this.#backlog = [];
-      // An event loop that wakes up may see its sockets before its timers.
-      if (this.#random.chance(0.5)) backlog.sort((a, b) => Number(a.isTimer) - Number(b.isTimer));
-      for (const { isTimer, work } of backlog) this.whenAwake(run, work, isTimer);
+      // An event loop that wakes up takes its sources in any order.
+      const order = this.#random.shuffle([...sources]);
+      if (this.#random.chance(0.7)) {
+        backlog.sort((a, b) => order.indexOf(a.source) - order.indexOf(b.source));
+      }
+      for (const { source, work } of backlog) this.whenAwake(run, work, source);
     });
   }
 
@@ -102,9 +109,9 @@ export class SimServer implements SimTarget {
   }
 
   /** Runs work of this process, once it is not paused; never in a later process. */
-  whenAwake(run: number, work: () => void, isTimer = false): void {
+  whenAwake(run: number, work: () => void, source: Source = "itself"): void {
     if (run !== this.#run || !this.#raft) return;
-    if (this.#world.queue.nowMs < this.#pausedUntilMs) this.#backlog.push({ isTimer, work });
+    if (this.#world.queue.nowMs < this.#pausedUntilMs) this.#backlog.push({ source, work });
     else work();
   }
 
@@ -184,7 +191,7 @@ export class SimServer implements SimTarget {
       this.whenAwake(run, () => {
         this.state.persisted(persist.seq);
         this.input({ kind: "persisted", seq: persist.seq });
-      });
+      }, "disk");
     });
   }
 
@@ -213,7 +220,7 @@ export class SimServer implements SimTarget {
       this.#timerAtMs = Infinity;
       this.whenAwake(run, () => {
         this.input({ kind: "timer-fired", wallMs: this.clock.wallMs() });
-      }, true);
+      }, "timers");
     });
   }
 }
