@@ -2,18 +2,18 @@
 // understand differently is refused.
 
 export interface RequestHead {
-  method: string;
+  readonly method: string;
   /** As sent, not decoded, not cleaned. */
-  target: string;
-  minor: 0 | 1;
+  readonly target: string;
+  readonly minor: 0 | 1;
   /** The header lines, each ended by CRLF, as sent (latin1). */
-  lines: string;
+  readonly lines: string;
   /** `lines` in lower case, after one CRLF, so that `\r\nname:` finds a header. */
-  lower: string;
+  readonly lower: string;
   /** Bytes of the body, or -1 when it is chunked. */
-  contentLength: number;
-  keepAlive: boolean;
-  expectsContinue: boolean;
+  readonly contentLength: number;
+  readonly keepAlive: boolean;
+  readonly expectsContinue: boolean;
 }
 
 export type HeadResult =
@@ -23,6 +23,35 @@ export type HeadResult =
 
 const requestLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
 const headerLines = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/;
+
+/** A client that stays sends the same head again and again: parsing it once is enough. Heads with
+ *  secrets are not kept. */
+export class HeadMemory {
+  readonly #known = new Map<string, RequestHead>();
+  readonly #headsMax: number;
+
+  constructor(headsMax: number) {
+    this.#headsMax = headsMax;
+  }
+
+  parse(text: string, bytesMax: number): HeadResult {
+    const end = text.indexOf("\r\n\r\n");
+    if (end < 0 || end > rememberedBytesMax) return parseHead(text, bytesMax);
+    const whole = text.length === end + 4 ? text : text.slice(0, end + 4);
+    const known = this.#known.get(whole);
+    if (known !== undefined) return { kind: "head", head: known, bytes: end + 4 };
+    const result = parseHead(text, bytesMax);
+    const isKept = result.kind === "head" && result.bytes === end + 4 &&
+      !/\r\n(x-consul-token|authorization|cookie):|token=/.test(result.head.lower + whole);
+    if (isKept) {
+      if (this.#known.size >= this.#headsMax) this.#known.clear();
+      this.#known.set(whole, result.head);
+    }
+    return result;
+  }
+}
+
+const rememberedBytesMax = 600;
 
 function bad(status: number, text: string): HeadResult {
   return { kind: "bad", status, text };

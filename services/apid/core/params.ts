@@ -6,6 +6,8 @@ import type { QueryString } from "./query-string.ts";
 
 export interface HeaderReader {
   header(name: string): string | undefined;
+  /** False when no header of Consul's own came at all. */
+  readonly hasConsulHeaders?: boolean;
 }
 
 export type ReadMode = "default" | "consistent" | "stale";
@@ -42,6 +44,18 @@ export interface ReadDefaults {
   usesTokens: boolean;
 }
 
+/** What no parameter at all means. */
+const plainOptions: ReadOptions = {
+  datacenter: "",
+  token: "",
+  mode: "default",
+  staleMaxMs: 0,
+  index: 0,
+  waitMs: 0,
+  isCached: false,
+  cacheControl: { maxAgeMs: undefined, mustRevalidate: false, staleIfErrorMs: 0 },
+};
+
 const uint64Max = (1n << 64n) - 1n;
 
 export function parseReadOptions(
@@ -50,6 +64,9 @@ export function parseReadOptions(
   defaults: ReadDefaults,
   isDiscovery: boolean,
 ): ReadOptions {
+  const isPlain = query.isEmpty && !defaults.usesTokens &&
+    (!isDiscovery || defaults.discoveryStaleMaxMs <= 0);
+  if (isPlain) return plainOptions;
   const index = parseIndex(query.get("index"));
   const waitMs = parseWait(query.get("wait"));
   const isStale = query.has("stale");
@@ -165,7 +182,7 @@ export function checkEnterprise(
   query: QueryString,
   headers: HeaderReader,
 ): void {
-  if (check === "none") return;
+  if (check === "none" || (query.isEmpty && headers.hasConsulHeaders === false)) return;
   if (check === "both") refuseBoth("X-Consul-Namespace", "ns", namespaces, query, headers);
   refuseBoth("X-Consul-Partition", "partition", partitions, query, headers);
 }

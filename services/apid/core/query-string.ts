@@ -12,6 +12,10 @@ export class QueryString {
     this.#pairs = pairs;
   }
 
+  get isEmpty(): boolean {
+    return this.#pairs.length === 0;
+  }
+
   /** True for `?name`, `?name=` and `?name=false`: presence is what counts. */
   has(name: string): boolean {
     return this.#pairs.some(([key]) => key === name);

@@ -87,8 +87,8 @@ export class Exchange {
     return headersOf(this.head.lines, this.head.lower, name);
   }
 
-  has(name: string): boolean {
-    return this.head.lower.includes(`\r\n${name}:`);
+  get hasConsulHeaders(): boolean {
+    return this.head.lower.includes("\r\nx-consul-");
   }
 
   // ---- the body, as the connection delivers it

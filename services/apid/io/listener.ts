@@ -2,7 +2,7 @@
 // Bun.serve does not (docs/adr/0004-http-listener.md).
 
 import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
-import { parseHead } from "../core/http-head.ts";
+import { HeadMemory } from "../core/http-head.ts";
 import { Exchange, type Wire } from "./exchange.ts";
 
 export interface ListenerOptions {
@@ -28,6 +28,8 @@ const headTimeoutMs = 30_000;
 const unreadBytesMax = 1 << 20;
 /** What is left of a body that nobody read is read and dropped up to here, else we hang up. */
 const drainBytesMax = 256 << 10;
+
+const heads = new HeadMemory(2_000);
 
 const tooManyText =
   "Your IP is issuing too many concurrent connections, please rate limit your calls\n";
@@ -118,6 +120,19 @@ export class HttpListener {
   }
 }
 
+/** The bytes that a head may be in, as text; a body behind it is left out as far as possible. */
+function headText(bytes: Uint8Array, headerBytesMax: number): string {
+  const latin1 = (end: number) => {
+    const length = Math.min(end, bytes.length);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, length).toString("latin1");
+  };
+  const usual = latin1(usualHeadBytes);
+  if (bytes.length <= usualHeadBytes || usual.includes("\r\n\r\n")) return usual;
+  return latin1(headerBytesMax + 4);
+}
+
+const usualHeadBytes = 4096;
+
 /** One connection: at most one request at a time; what is pipelined waits. */
 class Connection implements Wire {
   readonly remoteAddress: string;
@@ -168,10 +183,8 @@ class Connection implements Wire {
     this.#isParsing = true;
     while (this.#unparsed !== undefined && this.#exchange === undefined && !this.#isEnding) {
       const bytes = this.#unparsed;
-      // A head may be at most headerBytesMax long; a body behind it is not turned into text.
-      const shown = bytes.subarray(0, this.#options.headerBytesMax + 4);
-      const text = Buffer.from(shown.buffer, shown.byteOffset, shown.length).toString("latin1");
-      const result = parseHead(text, this.#options.headerBytesMax);
+      const text = headText(bytes, this.#options.headerBytesMax);
+      const result = heads.parse(text, this.#options.headerBytesMax);
       if (result.kind === "incomplete") {
         if (this.headSinceMs === 0) this.headSinceMs = performance.now();
         this.#unparsed = bytes.slice();
