@@ -217,6 +217,18 @@ describe("polled checks", () => {
     expect(node.catalog.checks.get("c")).toMatchObject({ status: "critical", output: "down" });
   });
 
+  test("a result of a run before the check was replaced is not taken", () => {
+    const node = started();
+    addCheck(node, { name: "c", tcp: "x:1", intervalMs: 1000 });
+    while (node.probesAtMs.length === 0) node.run(1);
+    const old = node.effects.findLast((effect) => effect.kind === "probe")!;
+    addCheck(node, { name: "c", tcp: "y:1", intervalMs: 1000 });
+    const result = { status: "warning", output: "old", isFinal: true };
+    const probed = { kind: "probed", checkId: "c", run: old.run, result, isLast: true } as const;
+    node.do(node.agent.schedule(probed, node.nowMs));
+    expect(node.agent.local.checks.get("c")!.row.output).not.toBe("old");
+  });
+
   test("thresholds 3, 2, 4: the first result shows at once", () => {
     const node = started();
     let result = "critical";
@@ -226,7 +238,7 @@ describe("polled checks", () => {
       failuresBeforeWarning: 2,
       failuresBeforeCritical: 4,
     };
-    addCheck(node, { name: "c", tcp: "x:1", intervalMs: 1000, ...thresholds });
+    addCheck(node, { name: "c", tcp: "x:1", intervalMs: 1000, status: "passing", ...thresholds });
     const seen: string[] = [];
     const next = () => {
       const runs = node.probesAtMs.length;
@@ -327,6 +339,26 @@ describe("anti-entropy", () => {
     node.run(121_000);
     expect([...node.catalog.services.keys()].sort()).toEqual(["consul", "web"]);
     expect([...node.catalog.checks.keys()].sort()).toEqual(["serfHealth", "service:web"]);
+  });
+
+  test("what changes while a push is under way goes with the next", () => {
+    const node = started();
+    node.latencyMs = 20;
+    const row = (port: number) => service("web", { port });
+    register(node, registration("web", [{ id: "c", ttlMs: 60_000 }], { service: row(1) }));
+    node.run(10);
+    register(node, registration("web", [], { service: row(2) }));
+    node.do(node.agent.updateTtl("c", "passing", "", node.nowMs));
+    node.run(31);
+    expect(node.catalog.services.get("web")?.port).toBe(2);
+    expect(node.catalog.checks.get("c")?.status).toBe("passing");
+    register(node, registration("other"));
+    node.do(node.agent.deregisterCheck("c", node.nowMs));
+    node.do(node.agent.deregisterService("web", node.nowMs));
+    register(node, registration("web", [{ id: "c", ttlMs: 60_000 }], { service: row(3) }));
+    node.run(80);
+    expect(node.catalog.services.get("web")?.port).toBe(3);
+    expect(node.catalog.checks.has("c")).toBe(true);
   });
 
   test("EnableTagOverride lets the catalog's tags win", () => {

@@ -96,6 +96,7 @@ export class SimulatedNode {
   readonly #timers = new Map<string, Due>();
   #queue: Due[] = [];
   #order = 0;
+  #isPushing = false;
 
   constructor(
     change: Partial<AgentSettings> = {},
@@ -140,6 +141,8 @@ export class SimulatedNode {
       case "read-catalog":
         return void this.#later(this.latencyMs, () => this.#answerRead());
       case "push":
+        if (this.#isPushing) throw new Error("two pushes at once could overtake each other");
+        this.#isPushing = true;
         return void this.#later(this.latencyMs, () => this.#answerPush(effect.group.items));
       case "probe": {
         this.probesAtMs.push(this.nowMs);
@@ -167,6 +170,7 @@ export class SimulatedNode {
   }
 
   #answerPush(items: PushItem[]): void {
+    this.#isPushing = false;
     this.do(this.agent.sync(
       this.isCatalogAway
         ? { kind: "push-failed", error: "away" }
