@@ -46,9 +46,8 @@ export class ClientTable {
       // A client that ever had an answer had a row, so this one was expired.
       return floor > 1 ? unknown(index) : undefined;
     }
-    const known = row.outcomes.get(sequence);
-    if (known !== undefined) return known;
-    return sequence < row.floor ? unknown(index) : undefined;
+    if (sequence < row.floor) return unknown(index);
+    return row.outcomes.get(sequence);
   }
 
   finish(
@@ -66,11 +65,8 @@ export class ClientTable {
     }
     row.outcomes.set(sequence, outcome);
     row.stampMs = stampMs;
-    if (floor > row.floor) raiseFloor(row, floor);
-    while (row.outcomes.size > outcomesMax) {
-      const oldest = Math.min(...row.outcomes.keys());
-      raiseFloor(row, oldest + 1);
-    }
+    row.floor = Math.max(row.floor, floor);
+    if (row.outcomes.size > outcomesMax) limit(row);
     this.#changed.add(client);
   }
 
@@ -95,6 +91,7 @@ export class ClientTable {
     this.#expired.clear();
     for (const client of this.#changed) {
       const row = this.#rows.get(client)!;
+      forgetAnswered(row);
       const blob = encode(row);
       this.#put.run(client, blob);
       if (row.savedHash !== 0) this.#hash.remove(row.savedHash);
@@ -105,10 +102,17 @@ export class ClientTable {
   }
 }
 
-function raiseFloor(row: ClientRow, floor: number): void {
-  row.floor = floor;
+function forgetAnswered(row: ClientRow): void {
   for (const sequence of row.outcomes.keys()) {
-    if (sequence < floor) row.outcomes.delete(sequence);
+    if (sequence < row.floor) row.outcomes.delete(sequence);
+  }
+}
+
+function limit(row: ClientRow): void {
+  forgetAnswered(row);
+  while (row.outcomes.size > outcomesMax) {
+    row.floor = row.outcomes.keys().reduce((oldest, each) => Math.min(oldest, each)) + 1;
+    forgetAnswered(row);
   }
 }
 
