@@ -26,7 +26,7 @@ export interface Leaf {
 export interface LeafParts {
   sign: (csrPem: string) => Promise<Leaf>;
   x509: X509;
-  roots: RootsFeed;
+  roots: Pick<RootsFeed, "ready" | "isReady" | "clusterId" | "signingKeyId" | "onChange">;
   datacenter: string;
   clock: Clock;
   random: Random;

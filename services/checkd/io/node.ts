@@ -22,8 +22,10 @@ import { ProbeRunner } from "./probe-runner.ts";
 import { aliasProbe } from "./probes/alias.ts";
 import { restore } from "./restore.ts";
 
+type NodeConfig = CheckdConfig & Pick<EffectiveConfig, "checkdAbsenceTimeoutMs">;
+
 export interface NodeParts {
-  config: CheckdConfig & Pick<EffectiveConfig, "checkdAbsenceTimeoutMs">;
+  config: NodeConfig;
   state: BusClient;
   gossip: BusClient;
   log: Log;
@@ -81,23 +83,8 @@ export function openNode(parts: NodeParts) {
         catalog: loop.unreachable ?? (isDirty ? "behind" : "in step"),
       };
     },
-    /** Definitions that did not change go on running as they are. */
-    reload(next: CheckdConfig & Pick<EffectiveConfig, "checkdAbsenceTimeoutMs">): Reloaded {
-      const [before, after] = [definitionsOf(config), definitionsOf(next)];
-      const known = new Set(
-        [...before.services, ...before.checks].map((one) => JSON.stringify(one)),
-      );
-      void loop.do((_, nowMs) => agent.reload(agentSettings(next, false), before, after, nowMs));
-      for (const service of after.services) {
-        if (known.has(JSON.stringify(service))) continue;
-        void loop.do((_, nowMs) =>
-          agent.registerService(registrationOf(service), false, declared, nowMs)
-        );
-      }
-      for (const check of after.checks) {
-        if (known.has(JSON.stringify(check))) continue;
-        void loop.do((_, nowMs) => agent.registerCheck(check, check.token, declared, nowMs));
-      }
+    reload(next: NodeConfig): Reloaded {
+      reload(agent, loop, config, next);
       config = next;
       return { changed: ["services", "checks", "node_meta"], needsRestart: [] };
     },
@@ -107,4 +94,20 @@ export function openNode(parts: NodeParts) {
       mark.stop();
     },
   };
+}
+
+/** Definitions that did not change go on running as they are. */
+function reload(agent: Agent, loop: Loop, config: CheckdConfig, next: CheckdConfig): void {
+  const [before, after] = [definitionsOf(config), definitionsOf(next)];
+  const known = new Set([...before.services, ...before.checks].map((one) => JSON.stringify(one)));
+  const isNew = (one: object) => !known.has(JSON.stringify(one));
+  void loop.do((_, nowMs) => agent.reload(agentSettings(next, false), before, after, nowMs));
+  for (const service of after.services.filter(isNew)) {
+    void loop.do((_, nowMs) =>
+      agent.registerService(registrationOf(service), false, declared, nowMs)
+    );
+  }
+  for (const check of after.checks.filter(isNew)) {
+    void loop.do((_, nowMs) => agent.registerCheck(check, check.token, declared, nowMs));
+  }
 }
