@@ -26,6 +26,8 @@ import { isReadOnly, runTxn, txnFaults } from "./txn.ts";
 
 /** Pages of the file kept in memory, in KiB. */
 const cacheKib = 16 * 1024;
+/** What of the file is read in place instead: point reads of cold keys are half as dear again. */
+const mappedBytes = 256 * 1024 * 1024;
 
 /** What hangs on one open file and must be made anew after a failed transaction. */
 interface Parts {
@@ -58,6 +60,7 @@ export class Store {
     // The shell checkpoints when it suits: in the middle of a batch it would hold up every writer.
     this.#db.run("PRAGMA wal_autocheckpoint = 0");
     this.#db.run(`PRAGMA cache_size = -${cacheKib}`);
+    this.#db.run(`PRAGMA mmap_size = ${mappedBytes}`);
     prepareSchema(this.#db);
     this.#begin = this.#db.prepare("BEGIN");
     this.#commit = this.#db.prepare("COMMIT");
