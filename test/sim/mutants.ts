@@ -159,7 +159,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members before the last one is committed",
-    seed: 1,
+    seed: 128,
     flavour: "members",
     file: "proposals.ts",
     find: "if (latest.index > s.commitIndex) return",
