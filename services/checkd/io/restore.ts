@@ -50,14 +50,14 @@ function restoreService(
 ): void {
   const { row, token, source, isSidecar } = kept;
   if (agent.local.services.get(row.id)?.source === "local") {
-    void store.removeService(row.id);
+    drop(store.removeService(row.id), warn);
     return warn(`service ${row.id} is declared by the configuration too`);
   }
   attempt(
     loop,
     warn,
     `service ${row.id}`,
-    () => store.removeService(row.id),
+    () => drop(store.removeService(row.id), warn),
     (nowMs) => agent.restoreService(row, { source, sync: "unknown", token, isSidecar }, nowMs),
   );
 }
@@ -70,14 +70,14 @@ function restoreCheck(
   warn: (text: string) => void,
 ): void {
   const { row, definition, token, source } = kept;
-  const drop = () => store.removeCheck(row.checkId);
+  const purge = () => drop(store.removeCheck(row.checkId), warn);
   if (agent.local.checks.get(row.checkId)?.source === "local") {
-    void drop();
+    purge();
     return warn(`check ${row.checkId} is declared by the configuration too`);
   }
   const isOrphan = row.serviceId !== "" && !agent.local.services.has(row.serviceId);
   if (isOrphan) {
-    void drop();
+    purge();
     return warn(`check ${row.checkId} belongs to service ${row.serviceId}, which does not exist`);
   }
   attempt(
@@ -93,13 +93,18 @@ function attempt(
   loop: Loop,
   warn: (text: string) => void,
   what: string,
-  drop: () => Promise<void>,
+  purge: () => void,
   act: (nowMs: number) => AgentEffect[],
 ): void {
   try {
     loop.do((_, nowMs) => act(nowMs));
   } catch (error) {
-    void drop();
+    purge();
     warn(`${what}: ${(error as Error).message}`);
   }
+}
+
+/** A file that cannot be removed is only in the way at the next start. */
+function drop(removal: Promise<void>, warn: (text: string) => void): void {
+  removal.catch((error: Error) => warn(`its file cannot be removed: ${error.message}`));
 }
