@@ -31,6 +31,13 @@ export function decodeEntry(record: Uint8Array): Entry {
   return { index, term, kind: name, stampMs, origin, id, bytes };
 }
 
+/** As decodeEntry, for entries that will be written or sent on: their encoded form is kept. */
+export function adoptEntry(record: Uint8Array): Entry {
+  const entry = decodeEntry(record);
+  records.set(entry, record);
+  return entry;
+}
+
 /** Several entries in a buffer of their own, which may be transferred to another thread. */
 export function packEntries(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
   return packRecords(entries.map(encodeEntry));
@@ -42,6 +49,11 @@ export function packRecords(packed: Uint8Array[]): Uint8Array<ArrayBuffer> {
 
 export function unpackEntries(packed: Uint8Array): Entry[] {
   return RaftRecords.decode(asBuffer(packed)).records.map(decodeEntry);
+}
+
+/** As unpackEntries, keeping each entry's encoded form. */
+export function adoptEntries(packed: Uint8Array): Entry[] {
+  return RaftRecords.decode(asBuffer(packed)).records.map(adoptEntry);
 }
 
 /** The same bytes; texts in a Buffer are decoded natively, those in a plain array letter by letter. */

@@ -5,7 +5,7 @@ import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { HardState } from "../core/raft/machine.ts";
 import type { LogPosition, ServerId } from "../core/raft/messages.ts";
-import { packEntries, unpackEntries } from "./entry-codec.ts";
+import { adoptEntries, packEntries } from "./entry-codec.ts";
 import { type LogChange, type LogContent, LogStore } from "./log-store.ts";
 import { VoteFile } from "./vote-file.ts";
 
@@ -99,7 +99,7 @@ class LogWriter {
       if (request.hardState) this.#votes.save(request.hardState);
       const changes: LogChange[] = request.changes.map(({ packed, ...change }) => ({
         ...change,
-        entries: packed ? unpackEntries(packed) : [],
+        entries: packed ? adoptEntries(packed) : [],
       }));
       if (changes.length > 0) this.#log.write(changes);
     } catch (error) {

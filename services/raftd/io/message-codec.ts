@@ -2,7 +2,7 @@
 
 import { RaftMessage } from "#proto/messages.js";
 import type { Configuration, Message, Proposal, Snapshot } from "../core/raft/messages.ts";
-import { decodeEntry, encodeEntry } from "./entry-codec.ts";
+import { adoptEntry, encodeEntry } from "./entry-codec.ts";
 
 const kinds = [
   "pre-vote",
@@ -88,7 +88,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
 
 function appendFields(wire: Wire) {
   const { term, prevIndex, prevTerm, commitIndex, sentMs } = wire;
-  return { term, prevIndex, prevTerm, commitIndex, sentMs, entries: wire.records.map(decodeEntry) };
+  return { term, prevIndex, prevTerm, commitIndex, sentMs, entries: wire.records.map(adoptEntry) };
 }
 
 function decodeSnapshot(wire: Wire): Snapshot {
