@@ -3,9 +3,10 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import type { EffectiveConfig } from "#shared/config/types.ts";
+import type { ListenAddress } from "./io/listen-address.ts";
 
 export interface ListenAt {
-  address: { host: string; port: number } | { unix: string };
+  address: ListenAddress;
   tls?: Bun.TLSOptions;
 }
 
@@ -13,7 +14,7 @@ export function listenersOf(config: EffectiveConfig): ListenAt[] {
   const at = (addresses: readonly string[], port: number, tls?: Bun.TLSOptions): ListenAt[] =>
     port <= 0 ? [] : addresses.map((address) => ({
       address: address.startsWith("unix://")
-        ? { unix: address.slice("unix://".length) }
+        ? { unix: address.slice("unix://".length), ...socketMode(config) }
         : { host: address, port },
       ...(tls === undefined ? {} : { tls }),
     }));
@@ -36,4 +37,9 @@ function tlsOf(config: EffectiveConfig): Bun.TLSOptions | undefined {
     requestCert: verifyIncoming,
     rejectUnauthorized: verifyIncoming,
   };
+}
+
+/** `unix_sockets.mode`, octal. */
+function socketMode({ unixSockets }: EffectiveConfig): { mode?: number } {
+  return /^[0-7]{3,4}$/.test(unixSockets.mode) ? { mode: parseInt(unixSockets.mode, 8) } : {};
 }

@@ -4,9 +4,10 @@
 import type { Socket, TCPSocketListener, UnixSocketListener } from "bun";
 import { HeadMemory } from "../core/http-head.ts";
 import { Exchange, type Wire } from "./exchange.ts";
+import { allowUsers, type ListenAddress, removeSocket } from "./listen-address.ts";
 
 export interface ListenerOptions {
-  address: { host: string; port: number } | { unix: string };
+  address: ListenAddress;
   headerBytesMax: number;
   /** 0: no limit. */
   connectionsPerClientMax: number;
@@ -61,7 +62,9 @@ export class HttpListener {
     };
     const secure = tls === undefined ? {} : { tls };
     if ("unix" in address) {
+      removeSocket(address.unix);
       this.#server = Bun.listen<Connection>({ unix: address.unix, socket, ...secure });
+      allowUsers(address);
       return;
     }
     const shared = { hostname: address.host, port: address.port, reusePort: true };

@@ -12,6 +12,7 @@ import { Call, type Route, written } from "./call.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HotReads } from "./reads/hot-reads.ts";
 import { gzipBytesMin } from "./reads/entry.ts";
+import { zip } from "./zip.ts";
 
 export interface ServerOptions {
   routes: readonly Route[];
@@ -239,15 +240,13 @@ export class ApiServer {
       return exchange.answerWhole(answer.whole(common, isZipped));
     }
     const type = answer.contentType === "" ? "" : `Content-Type: ${answer.contentType}\r\n`;
-    if (!isZipped || Buffer.byteLength(body as string) < gzipBytesMin) {
-      return exchange.answer(answer.status, type + common + answer.headers, body);
-    }
-    const zipped = Bun.gzipSync(Buffer.from(body as string));
-    exchange.answer(
-      answer.status,
-      `${type}Content-Encoding: gzip\r\n${common}${answer.headers}`,
-      zipped,
-    );
+    const lines = type + common + answer.headers;
+    if (!isZipped) return exchange.answer(answer.status, lines, body);
+    const send = (bytes: Uint8Array) =>
+      exchange.answer(answer.status, `Content-Encoding: gzip\r\n${lines}`, bytes);
+    const zipped = zip(body);
+    if (!(zipped instanceof Promise)) return send(zipped);
+    zipped.then(send, () => exchange.answer(answer.status, lines, body));
   }
 
   /** Header lines that a handler which writes its own answer begins with. */

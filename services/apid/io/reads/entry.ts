@@ -10,6 +10,9 @@ import type { Watcher } from "./watch-hub.ts";
 /** Bodies below this are never compressed (spec: http-api 1.4). */
 export const gzipBytesMin = 1400;
 
+/** Larger bodies are sent from where they are, behind a head of their own. */
+const wholeBytesMax = 256 << 10;
+
 export class ReadEntry implements Watcher {
   readonly plan: ReadPlan;
   evaluation: Evaluation | undefined;
@@ -58,12 +61,15 @@ export class ReadEntry implements Watcher {
     this.#whole.clear();
   }
 
+  /** With room for one ready-made answer beside the body. */
   get bytes(): number {
-    let bytes = 600 + this.plan.key.length * 2;
-    const body = this.evaluation?.answer.body;
-    if (body !== undefined) bytes += body.length;
-    for (const { bytes: whole } of this.#whole.values()) bytes += whole.length;
-    return bytes;
+    const body = this.evaluation?.answer.body.length ?? 0;
+    return 600 + this.plan.key.length * 2 + (this.isCompact ? body * 2 : body);
+  }
+
+  /** Small enough that ready-made answers are kept beside the body. */
+  get isCompact(): boolean {
+    return (this.evaluation?.answer.body.length ?? 0) <= wholeBytesMax;
   }
 
   /** The whole HTTP answer, ready to send. `common`: header lines that every answer carries. */
@@ -110,11 +116,9 @@ export interface WholeForm {
 /** An answer that is sent as the entry's ready-made bytes while they are the same. */
 export function entryAnswer(entry: ReadEntry, evaluation: Evaluation, form: WholeForm): Answer {
   const answer = withReadHeaders(entry.plan, evaluation, form.mode, form.isStreaming);
-  if (
-    entry.evaluation?.answer !== evaluation.answer || entry.evaluation.index !== evaluation.index
-  ) {
-    return answer;
-  }
+  const isSame = entry.evaluation?.answer === evaluation.answer &&
+    entry.evaluation.index === evaluation.index;
+  if (!isSame || !entry.isCompact) return answer;
   return { ...answer, whole: (common, gzip) => entry.whole(form, common, gzip) };
 }
 

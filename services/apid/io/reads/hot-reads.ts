@@ -35,7 +35,7 @@ export class HotReads {
 
   /** Remembers a target whose read, with no header that matters, is this entry. */
   learn(exchange: Exchange, entry: ReadEntry, mode: ReadMode): void {
-    if (hasOwnHeaders(exchange) || entry.isEvicted) return;
+    if (hasOwnHeaders(exchange) || entry.isEvicted || !entry.isCompact) return;
     if (mode !== "stale" && !this.#isConfirming) return;
     if (this.#byTarget.size >= targetsMax) {
       this.#byTarget.delete(this.#byTarget.keys().next().value!);
@@ -53,7 +53,8 @@ export class HotReads {
       this.#byTarget.delete(exchange.target);
       return false;
     }
-    if (!entry.isTrue || !exchange.takesWhole || hasOwnHeaders(exchange)) return false;
+    if (!entry.isTrue || !entry.isCompact) return false;
+    if (!exchange.takesWhole || hasOwnHeaders(exchange)) return false;
     const nowMs = performance.now();
     if (mode === "stale") {
       const contact = this.#reads.hub.contact(nowMs);

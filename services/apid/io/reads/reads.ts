@@ -9,6 +9,7 @@ import type { ReadMode, ReadOptions } from "../../core/params.ts";
 import { type ReadEntry, withReadHeaders } from "./entry.ts";
 import type { Evaluation, ReadPlan } from "./plan.ts";
 import { ReadCache } from "./read-cache.ts";
+import { largeBytes } from "../zip.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export interface ReadsOptions {
@@ -190,7 +191,7 @@ export class Reads {
       ? await this.#read(plan.query, mode, options, 0)
       : reply;
     return {
-      answer: isSame ? known.answer : plan.render(whole, also),
+      answer: isSame ? known.answer : packed(plan.render(whole, also)),
       index: meta.index,
       isNotFound: meta.notFound,
       knownLeader: meta.knownLeader,
@@ -229,6 +230,13 @@ export class Reads {
     const evaluation = entry.evaluation ?? await this.ask(plan, options.mode, options);
     return withReadHeaders(plan, evaluation, options.mode, isStreaming, cache);
   }
+}
+
+/** Large bodies are kept as bytes: they are sent as they are, and compressed once. */
+function packed(answer: Answer): Answer {
+  const { body } = answer;
+  if (typeof body !== "string" || body.length < largeBytes) return answer;
+  return { ...answer, body: Buffer.from(body) };
 }
 
 interface Refresh {
