@@ -206,7 +206,7 @@ export class Peers {
       (frame) => {
         if (frame.body !== body.item) return;
         // The splitter's buffer is used again, and the core keeps entries: one copy for all of them.
-        const bytes = frame.buffer.slice(frame.start, frame.end);
+        const bytes = Buffer.from(frame.buffer.subarray(frame.start, frame.end));
         for (const message of RaftEnvelope.decode(bytes).messages) {
           this.#events.received(id, decodeMessage(message));
         }
