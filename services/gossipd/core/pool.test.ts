@@ -34,6 +34,36 @@ test("an accusation of ourselves is refuted with a higher incarnation", () => {
   expect(alive!.body.Incarnation).toBe(42);
   bench.hear({ kind: "dead", body: { ...accusation, Incarnation: 42 } });
   expect(bench.status("me")).toBe("alive");
+  const again = ofKind(bench.pass(1_000), "alive").filter((one) => one.body.Node === "me");
+  expect(again.at(-1)!.body.Incarnation).toBe(43);
+});
+
+test("another who speaks in our name is outbid", () => {
+  bench.alive(2);
+  bench.pass(10_000);
+  const imposter = { ...aliveOf(1, 1), Node: "me", Meta: Uint8Array.of(0xff, 0x80) };
+  bench.hear({ kind: "alive", body: imposter });
+  const [alive] = ofKind(bench.pass(1_000), "alive").filter((one) => one.body.Node === "me");
+  expect(alive!.body.Incarnation).toBe(2);
+});
+
+test("an old accusation raises no suspicion", () => {
+  bench = new Bench({ probeIntervalMs: 1e9, pushPullIntervalMs: 1e9 });
+  bench.alive(2, 5);
+  bench.alive(3);
+  bench.hear({ kind: "suspect", body: { From: "n3", Incarnation: 4, Node: "n2" } });
+  expect(ofKind(bench.pass(5_000), "suspect")).toEqual([]);
+});
+
+test("gossip goes to the living and the newly dead, not to those who left", () => {
+  bench = new Bench({ probeIntervalMs: 1e9, pushPullIntervalMs: 1e9 });
+  for (const n of [2, 3, 4]) bench.alive(n);
+  bench.hear({ kind: "dead", body: { From: "n2", Incarnation: 1, Node: "n3" } });
+  bench.hear({ kind: "dead", body: { From: "n4", Incarnation: 1, Node: "n4" } });
+  const told = bench.pass(3_000).flatMap((effect) =>
+    effect.kind === "send-packet" ? [effect.to.address[3]] : []
+  );
+  expect([...new Set(told)].sort()).toEqual([2, 3]);
 });
 
 test("an accusation at the highest incarnation does not break us", () => {

@@ -12,7 +12,7 @@ import {
   settings,
 } from "../bench.ts";
 import { GossipPool } from "../pool.ts";
-import { encodeMessage } from "../wire/memberlist.ts";
+import { encodeMessage, encodeStreamMessage } from "../wire/memberlist.ts";
 import { decodeSerf, encodeSerf, type Query } from "../wire/serf.ts";
 
 let bench: Bench;
@@ -131,6 +131,45 @@ test("a leave intent in our name is outbid by a join", () => {
   expect(bench.status("me")).toBe("alive");
   const told = serfSent(bench.pass(1_000)).filter((message) => message.kind === "join");
   expect(told[0]).toMatchObject({ body: { LTime: 51, Node: "me" } });
+});
+
+test("an intent is told on once, however often it comes", () => {
+  bench.alive(2);
+  const intent = { kind: "leave", body: { LTime: 9, Node: "n2", Prune: false } } as const;
+  for (let i = 0; i < 3; i++) bench.hearSerf(intent);
+  expect(bench.pool.queueLengths.intent).toBe(1);
+  bench.hearSerf({ kind: "join", body: { LTime: 9, Node: "n2" } });
+  expect([bench.status("n2"), bench.pool.queueLengths.intent]).toEqual(["leaving", 1]);
+  bench.hearSerf({ kind: "join", body: { LTime: 10, Node: "n2" } });
+  expect(bench.status("n2")).toBe("alive");
+});
+
+test("an exchange brings clocks, intents and events, but no old ones to who asked for none", () => {
+  const state = encodeSerf({
+    kind: "pushPull",
+    body: {
+      EventLTime: 30,
+      Events: [null, { Events: [{ Name: "e", Payload: Uint8Array.of(1) }], LTime: 29 }],
+      LTime: 50,
+      LeftMembers: ["n2"],
+      QueryLTime: 7,
+      StatusLTimes: new Map([["n2", 40], ["n3", 41]]),
+    },
+  });
+  const body = { join: false, nodes: [], userState: state };
+  const message = encodeStreamMessage({ kind: "pushPull", body });
+  bench.alive(2);
+  const effects = bench.step({ kind: "received-stream", stream: 1, from, message });
+  expect(bench.pool.times).toEqual({ member: 50, event: 30, query: 7 });
+  expect(bench.status("n2")).toBe("leaving");
+  expect(effects.filter((effect) => effect.kind === "user-event").length).toBe(1);
+
+  const fresh = new Bench();
+  const peers = [{ address: addressOf(2), port: 8301 }];
+  const opened = fresh.step({ kind: "join-requested", join: 1, peers, ignoreOldEvents: true });
+  const { stream } = opened.find((effect) => effect.kind === "open-stream") as { stream: number };
+  const joined = fresh.step({ kind: "stream-answered", stream, message });
+  expect(joined.filter((effect) => effect.kind === "user-event")).toEqual([]);
 });
 
 test("an intent that comes before its member counts when the member comes", () => {
