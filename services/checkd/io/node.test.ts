@@ -334,6 +334,23 @@ describe("checkd", () => {
     expect([...catalog.services.keys()]).toEqual(["new"]);
   });
 
+  test("a kept check that may not run any more is dropped, the rest comes back", async () => {
+    await startState();
+    const allowed = configuration().checks;
+    const before = await startCheckd({ checks: { ...allowed, enableRemoteScripts: true } });
+    await before.agent.registerService({ service: { service: "web" } });
+    const script = { name: "s", scriptArgs: ["true"], intervalNs: 60e9 };
+    await before.agent.registerCheck({ check: script });
+    await before.agent.registerCheck({ check: { name: "t", ttlNs: 60e9, serviceId: "web" } });
+    await before.stop();
+    const { agent } = await startCheckd();
+    await agent.syncNow({});
+    const { checks } = await agent.listChecks({});
+    expect(checks.map(({ check }) => check!.checkId)).toEqual(["t"]);
+    expect([...catalog.checks.keys()]).toEqual(["t"]);
+    expect(catalog.services.has("web")).toBe(true);
+  });
+
   test("tells gossipd that it lives, and whoever waits of changes", async () => {
     await startState();
     await startGossip();

@@ -84,7 +84,7 @@ function restoreCheck(
     loop,
     warn,
     `check ${row.checkId}`,
-    drop,
+    purge,
     (nowMs) => agent.restoreCheck({ row, definition, token }, source, nowMs),
   );
 }
