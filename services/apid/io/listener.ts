@@ -64,8 +64,7 @@ export class HttpListener {
     if ("unix" in address) {
       removeSocket(address.unix);
       this.#server = Bun.listen<Connection>({ unix: address.unix, socket, ...secure });
-      allowUsers(address);
-      return;
+      return allowUsers(address);
     }
     const shared = { hostname: address.host, port: address.port, reusePort: true };
     this.#server = Bun.listen<Connection>({ ...shared, socket, ...secure });
