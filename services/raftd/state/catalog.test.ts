@@ -280,3 +280,15 @@ test("catalog reads do not show checks, and watch only rows", () => {
   expect(fixture.last.changes.touched.has("health  web")).toBe(true);
   expect(fixture.last.changes.touched.has("instances  web")).toBe(false);
 });
+
+test("catalog reads of the mesh have the target's index, health reads that of all proxies", () => {
+  const fixture = withWeb();
+  const proxyJson = bytes('{"DestinationServiceName":"web"}');
+  const proxy = { kind: "connect-proxy", service: "p", port: 1, proxyJson };
+  fixture.register({ node: "n2" }, { service: proxy });
+  const connect = { service: "web", connect: true };
+  expect(fixture.indexOf({ instances: connect })).toBe(1);
+  expect(fixture.indexOf({ instances: { ...connect, withChecks: true } })).toBe(2);
+  fixture.run({ deregister: { node: "n2" } });
+  expect(fixture.indexOf({ instances: connect })).toBe(3);
+});

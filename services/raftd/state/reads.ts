@@ -170,9 +170,10 @@ export class Reads {
   #instancesIndexOf(query: InstancesQuery, found: readonly Service[]): number {
     const { service, peerName: peer, connect } = query;
     const indexes = this.#indexes;
-    const catalogMax = () => indexes.max("nodes", "services", ...(connect ? ["checks"] : []));
-    if (connect) {
-      if (found.length === 0) return catalogMax();
+    // Health reads of the mesh never miss a change. Catalog reads have the index of the target alone,
+    // as Consul's do.
+    if (connect && query.withChecks) {
+      if (found.length === 0) return indexes.max("nodes", "services", "checks");
       const names = new Set(found.map((each) => each.service)).add(service);
       return indexes.max(...[...names].map((name) => indexName.service(peer, name)));
     }

@@ -37,7 +37,7 @@ export function openArchive(archive: Uint8Array): { meta: ArchiveMeta; state: Ui
     const content = files.get(name);
     const expected = listed.get(name);
     if (content === undefined || expected === undefined) {
-      throw broken(`failed checking integrity of snapshot: file missing: "${name}"`);
+      throw broken(`failed checking integrity of snapshot: file missing for "${name}"`);
     }
     const found = createHash("sha256").update(content).digest("hex");
     if (found !== expected) {
