@@ -76,10 +76,14 @@ async function startEnv(options: ReplayOptions): Promise<Env> {
   const env: Env = new Map<string, Exact>([["run", run], ["node", ""], ["dc", "dc1"]]);
   try {
     const answer = await httpRequest(options.url, { method: "GET", path: "/v1/agent/self" });
-    const self = exactJson(answer.body.toString()) as { Config: Record<string, string> };
+    const self = exactJson(answer.body.toString()) as {
+      Config: Record<string, string>;
+      Member: Record<string, string>;
+    };
     env.set("node", self.Config.NodeName!);
     env.set("node_id", self.Config.NodeID!);
     env.set("dc", self.Config.Datacenter!);
+    env.set("address", self.Member.Addr!);
   } catch {
     // A server without an agent: the recordings that need its names will say so.
   }
