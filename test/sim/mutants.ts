@@ -1,7 +1,7 @@
 // Protocol faults planted one at a time into a copy of the Raft core: the simulator must find each.
 // A fault is a text that must occur exactly once in its file, and what takes its place.
 
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -207,12 +207,10 @@ const coreFolder = join(root, "services/raftd/core/raft");
 export async function plant(mutant: Mutant): Promise<RaftFactory> {
   const folder = mkdtempSync(join(tmpdir(), "curia-mutant-"));
   try {
-    cpSync(coreFolder, folder, { recursive: true });
-    for (const name of readdirSync(folder)) {
-      const path = join(folder, name);
-      const source = readFileSync(path, "utf8");
+    for (const name of readdirSync(coreFolder).filter((file) => file.endsWith(".ts"))) {
+      const source = readFileSync(join(coreFolder, name), "utf8");
       const changed = name === mutant.file ? mutated(source, mutant) : source;
-      writeFileSync(path, changed.replaceAll('"#shared/', `"${root}/shared/`));
+      writeFileSync(join(folder, name), changed.replaceAll('"#shared/', `"${root}/shared/`));
     }
     const { Raft } = await import(pathToFileURL(join(folder, "raft.ts")).href);
     return (options) => new Raft(options);
