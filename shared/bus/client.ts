@@ -27,6 +27,8 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   onDisconnected: (() => void) | undefined;
   /** Every address was tried in vain. */
   onUnreachable: (() => void) | undefined;
+  /** The other end by its own word: known from its hello on, so not yet in onConnected. */
+  readonly peerDaemon = (): string => this.#current?.identity.daemon ?? "";
   readonly #dialer: Dialer;
   readonly #waits: boolean;
   readonly #queuedMax: number;

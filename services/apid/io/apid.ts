@@ -44,11 +44,10 @@ export async function startApid(context: DaemonContext): Promise<Daemon> {
   // Reads have a connection of their own: their confirmations must not wait behind a transfer.
   const reads = new Reads({
     client: stateClient(context),
-    isDirect: config.server,
     bytesMax: keptBytesMax,
     callTimeoutMs: config.raft.rpcHoldTimeoutMs + ownTimeMs,
   });
-  const hot = new HotReads(reads, config.server, (status) => own.answered(status));
+  const hot = new HotReads(reads, (status) => own.answered(status));
   const { defaultQueryTimeMs: defaultWaitMs, maxQueryTimeMs: maxWaitMs } = config.http;
   const defaults = readDefaults(config);
   const readRoutes = new ReadRoutes({ reads, hot, defaults, defaultWaitMs, maxWaitMs });

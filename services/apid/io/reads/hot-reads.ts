@@ -21,22 +21,18 @@ const leaderContact = { knownLeader: true, lastContactMs: 0 };
 
 export class HotReads {
   readonly #reads: Reads;
-  readonly #isConfirming: boolean;
   readonly #byTarget = new Map<string, Hot>();
   readonly #onAnswered: (status: number) => void;
   hits = 0;
 
-  /** `isConfirming`: default reads can be proven by a confirmation on this connection. */
-  constructor(reads: Reads, isConfirming: boolean, onAnswered: (status: number) => void) {
+  constructor(reads: Reads, onAnswered: (status: number) => void) {
     this.#reads = reads;
     this.#onAnswered = onAnswered;
-    this.#isConfirming = isConfirming;
   }
 
   /** Remembers a target whose read, with no header that matters, is this entry. */
   learn(exchange: Exchange, entry: ReadEntry, mode: ReadMode): void {
     if (hasOwnHeaders(exchange) || entry.isEvicted || !entry.isCompact) return;
-    if (mode !== "stale" && !this.#isConfirming) return;
     if (this.#byTarget.size >= targetsMax) {
       this.#byTarget.delete(this.#byTarget.keys().next().value!);
     }
@@ -63,6 +59,7 @@ export class HotReads {
       this.#reads.cache.use(entry, nowMs);
       return true;
     }
+    if (!this.#reads.hub.isDirect) return false;
     this.#reads.hub.confirm(mode, (isProven) => {
       if (!isProven || !entry.isTrue) return cold.handleCold(exchange);
       this.#answer(exchange, entry, hot.form, common);

@@ -16,7 +16,7 @@ import { serveBlocking } from "./blocking.ts";
 import type { ReadPlan } from "./plan.ts";
 import { Reads } from "./reads.ts";
 
-const identity = { daemon: "test", release: "0", nodeId: "", node: "n", datacenter: "dc1" };
+const identity = { daemon: "raftd", release: "0", nodeId: "", node: "n", datacenter: "dc1" };
 
 /** A state with one value; every read, confirmation and watch is counted. */
 class FakeState {
@@ -99,7 +99,7 @@ async function setUp() {
   cleanups.push(() => state.server.stop());
   const client = new BusClient({ addresses: [{ path }], daemon: "raftd", identity });
   cleanups.push(() => client.close());
-  const reads = new Reads({ client, isDirect: true, bytesMax: 1 << 20, callTimeoutMs: 5_000 });
+  const reads = new Reads({ client, bytesMax: 1 << 20, callTimeoutMs: 5_000 });
   cleanups.push(() => reads.close());
   const opened = Promise.withResolvers<void>();
   reads.hub.onOpen = opened.resolve;

@@ -14,8 +14,6 @@ import { WatchHub } from "./watch-hub.ts";
 
 export interface ReadsOptions {
   client: BusClient;
-  /** True when the connection ends at the server that answers: then its word covers its watches. */
-  isDirect: boolean;
   bytesMax: number;
   callTimeoutMs: number;
 }
@@ -90,7 +88,7 @@ export class Reads {
     mode: ReadMode,
     options: ReadOptions,
   ): Promise<Evaluation> {
-    const isProven = entry.isTrue && await this.#prove(entry, mode);
+    const isProven = entry.isTrue && await this.#prove(mode);
     if (isProven && entry.isTrue) {
       this.counts.hits++;
       if (mode !== "stale") return entry.evaluation!;
@@ -100,10 +98,9 @@ export class Reads {
     return await this.refresh(entry, mode, options);
   }
 
-  #prove(entry: ReadEntry, mode: ReadMode): Promise<boolean> | boolean {
+  #prove(mode: ReadMode): Promise<boolean> | boolean {
     if (mode === "stale") return this.hub.contact(performance.now()) !== undefined;
-    if (!this.#options.isDirect) return false;
-    void entry;
+    if (!this.hub.isDirect) return false;
     return new Promise((resolve) => this.hub.confirm(mode, resolve));
   }
 

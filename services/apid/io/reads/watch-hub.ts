@@ -26,6 +26,7 @@ export interface Watcher {
 type Proven = (isProven: boolean) => void;
 
 const reopenMs = 200;
+const directPeer = "raftd";
 
 export class WatchHub {
   readonly #client: BusClient;
@@ -35,6 +36,9 @@ export class WatchHub {
   /** The server's name of the stream; 0: not open. */
   #streamId = 0;
   #epoch = 0;
+  /** The connection ends at the server that answers. Behind relayd two calls may reach two servers,
+   *  so there a confirmation proves nothing of what was watched. */
+  isDirect = false;
   #lastWatch = 0;
   #reopen: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
@@ -54,8 +58,7 @@ export class WatchHub {
   }
 
   start(): void {
-    if (this.#client.isConnected) this.#open();
-    else this.#client.connect();
+    this.#client.connect();
   }
 
   close(): void {
@@ -177,6 +180,7 @@ export class WatchHub {
   #take(event: WatchEvent): void {
     if (event.stream) {
       this.#streamId = event.stream;
+      this.isDirect = this.#client.peerDaemon() === directPeer;
       this.onOpen?.();
     } else if (event.changed) {
       for (const id of event.changed.watches) {
