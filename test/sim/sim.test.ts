@@ -7,12 +7,10 @@ import { runSeed } from "./run.ts";
 /** How long new seeds are tried, in real time. */
 const EXPLORE_MS = 20_000;
 
-/** Seeds that once failed, with what was wrong. */
+/** Seeds that once failed, with what was wrong. A change of the simulator's own draws makes another
+ *  run of a seed; what such a one showed has a test of its own beside the core. */
 const regressions = [
-  { seed: 10, was: "a voter that demoted itself was the only one that could finish the change" },
-  { seed: 85, was: "the replicated stamp fell after a snapshot" },
-  { seed: 1143, was: "a peer that answered while entries were read for it got no more" },
-  { seed: 2143, was: "a late leader of an old term was held to be incomplete" },
+  { seed: 101_484, was: "a removed leader was the only one that could finish its removal" },
 ];
 
 test.each(regressions)("seed $seed: $was", ({ seed }) => {

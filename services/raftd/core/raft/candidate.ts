@@ -11,9 +11,8 @@ import { type RaftState, resetElectionTimer, send, setTerm } from "./state.ts";
  *  an uncommitted change takes the vote from still stands: it may be the only one with the longest
  *  log, and then nobody else could finish that change (dissertation 4.2.2). */
 export function mayStand(s: RaftState): boolean {
-  const isVoter = s.members.isVoter(s.id) ||
-    s.members.committed(s.commitIndex).servers.some((c) => c.id === s.id && c.suffrage === "voter");
-  if (!isVoter || s.incoming?.isInstalling || s.isHalted) return false;
+  if (!s.members.mayBeVoter(s.id, s.commitIndex)) return false;
+  if (s.incoming?.isInstalling || s.isHalted) return false;
   const promised = s.promised;
   return !promised || s.log.lastTerm > promised.term ||
     (s.log.lastTerm === promised.term && s.log.lastIndex >= promised.index);

@@ -38,6 +38,14 @@ export class Membership {
     return this.#list.findLast((c) => c.index <= commitIndex) ?? this.#list[0]!;
   }
 
+  /** Votes by the configuration in force, or by the one before it while the newest is not known to
+   *  be committed. That one must be: only then could the newest be appended. */
+  mayBeVoter(id: ServerId, commitIndex: number): boolean {
+    if (this.isVoter(id)) return true;
+    const before = this.latest.index > commitIndex ? this.#list.at(-2) : undefined;
+    return before?.servers.some((s) => s.id === id && s.suffrage === "voter") ?? false;
+  }
+
   append(configuration: Configuration): void {
     const before = this.latest;
     invariant(configuration.index > before.index, "a newer configuration", configuration.index);

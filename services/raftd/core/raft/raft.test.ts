@@ -108,6 +108,16 @@ describe("votes", () => {
     const solo = new Solo(restoredFrom(entries, { applied: { index: 1, term: 1 } }));
     expect(kinds(solo.tick(solo.raft.deadlineMs))).toContain("b pre-vote");
   });
+
+  test("even if it joined later and its state knows nothing of that yet", () => {
+    const entries = [
+      configurationEntry(1, 1, servers("b")),
+      configurationEntry(2, 1, servers("a", "b")),
+      configurationEntry(3, 1, servers("b")),
+    ];
+    const solo = new Solo(restoredFrom(entries));
+    expect(kinds(solo.tick(solo.raft.deadlineMs))).toContain("b pre-vote");
+  });
 });
 
 describe("the lease", () => {
