@@ -18,6 +18,8 @@ const whole = [
   "kv",
   "kv-blocking",
   "status",
+  "catalog",
+  "operator",
   "consistency",
   "health",
   "filter",
