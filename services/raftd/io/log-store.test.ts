@@ -70,6 +70,23 @@ test("compaction keeps the base and frees rows in slices", () => {
   expect(store.read(1_500, 1, 1e6)).toEqual([]);
 });
 
+test("a compacted log opens with its first term, and goes on being freed", () => {
+  const path = newPath();
+  const store = new LogStore(path);
+  store.write([{ entries: range(1, 2_000) }]);
+  store.compact({ index: 1_500, term: 1 });
+  store.close();
+  const again = new LogStore(path);
+  expect(again.open()).toMatchObject({
+    base: { index: 1_500, term: 1 },
+    lastIndex: 2_000,
+    termStarts: [{ term: 1, firstIndex: 1_501 }],
+  });
+  while (again.trimSlice()) { /* in slices */ }
+  expect(again.read(1, 1, 1e6)).toEqual([]);
+  expect(again.read(1_501, 1, 1e6)).toHaveLength(1);
+});
+
 test("a reset begins the log again after a snapshot", () => {
   const store = new LogStore(newPath());
   store.write([{ entries: range(1, 4) }]);

@@ -118,6 +118,8 @@ export class LogStore {
   /** Verifies every entry; cuts the log at the first damaged one and says so. */
   open(): LogContent {
     const base = this.#position("base");
+    // What an earlier run compacted and had not deleted yet.
+    this.#compactThrough = base.index;
     const termStarts: TermStart[] = [];
     const configurations: Configuration[] = [];
     let last: LogPosition = base;
@@ -127,7 +129,9 @@ export class LogStore {
         damaged = last.index + 1;
         break;
       }
-      if (row.term !== last.term) termStarts.push({ term: row.term, firstIndex: row.idx });
+      if (last === base || row.term !== last.term) {
+        termStarts.push({ term: row.term, firstIndex: row.idx });
+      }
       if (row.is_configuration === 1) {
         configurations.push(decodeConfiguration(row.idx, decodeEntry(row.record).bytes));
       }
