@@ -14,6 +14,8 @@ import type {
   ToConsensus,
 } from "./thread-messages.ts";
 
+const APPLIED_MS = 20;
+
 export interface ConsensusEvents {
   /** Committed entries, packed, and then what the core orders. */
   turn(packed: Uint8Array[], effects: MainEffect[]): void;
@@ -35,6 +37,7 @@ export class ConsensusLink {
   #consistentReads: number[] = [];
   #inputs: MainInput[] = [];
   #appliedIndex = 0;
+  #appliedTimer: Timer | undefined;
   #isScheduled = false;
 
   constructor(options: ConsensusOptions, events: ConsensusEvents) {
@@ -65,9 +68,10 @@ export class ConsensusLink {
     this.#flushSoon();
   }
 
+  /** Told with whatever is told next, after a while alone: the core needs only a sample of it. */
   applied(index: number): void {
     this.#appliedIndex = index;
-    this.#flushSoon();
+    this.#appliedTimer ??= setTimeout(() => this.#flushSoon(), APPLIED_MS);
   }
 
   status(): Promise<RaftStatus> {
@@ -98,6 +102,8 @@ export class ConsensusLink {
 
   #flush(): void {
     this.#isScheduled = false;
+    clearTimeout(this.#appliedTimer);
+    this.#appliedTimer = undefined;
     const proposals = this.#proposals.length > 0
       ? ownBuffer(RaftProposals.encode({ proposals: this.#proposals }).finish())
       : undefined;
@@ -123,11 +129,10 @@ export class ConsensusLink {
       case "started":
         return this.#started.resolve(message.port);
       case "turn":
+        for (const tookMs of message.commitsMs) this.#events.logWritten(tookMs);
         return this.#events.turn(message.packed, message.effects);
       case "disk":
         return this.#events.disk(message.isFull, message.freeBytes);
-      case "log-written":
-        return this.#events.logWritten(message.tookMs);
       case "garbage":
         return this.#events.garbage(message.address, message.reason);
       case "status":

@@ -24,6 +24,7 @@ import {
 
 /** Entries for the state are read from log.db in pieces of this size. */
 const FEED_BYTES_MAX = 4 * 1024 * 1024;
+const HELD_MS = 5;
 /** What only a leader sends. */
 const leaderMessages = new Set(["append", "heartbeat", "snapshot-chunk"]);
 /** Peer name of reads that are for our own state. */
@@ -40,10 +41,13 @@ class Consensus {
   #port: Listener | undefined;
   #configuration: Configuration = { index: 0, servers: [] };
   #timer: Timer | undefined;
+  #timerAtMs = 0;
+  #heldTimer: Timer | undefined;
   #isFlushScheduled = false;
   #isReading = false;
   #isHalted = false;
   #outbox: MainEffect[] = [];
+  #commitsMs: number[] = [];
   #leader = "";
 
   constructor(
@@ -74,6 +78,7 @@ class Consensus {
         return this.#turn(message);
       case "stop":
         clearTimeout(this.#timer);
+        clearTimeout(this.#heldTimer);
         this.#isHalted = true;
         this.#port?.close();
         this.#peers.close();
@@ -109,7 +114,7 @@ class Consensus {
         return this.#open(reply);
       case "written":
         this.#feed!.persisted(reply.seq);
-        this.#post({ kind: "log-written", tookMs: reply.tookMs });
+        this.#commitsMs.push(reply.tookMs);
         return this.#take({ kind: "persisted", seq: reply.seq });
       case "read": {
         if (reply.peer !== OWN_FEED) {
@@ -120,7 +125,7 @@ class Consensus {
         this.#isReading = false;
         this.#feed!.handed(unpackEntries(reply.packed).length);
         const packed = reply.packed as Uint8Array<ArrayBuffer>;
-        this.#post({ kind: "turn", packed: [packed], effects: [] }, [packed.buffer]);
+        this.#postTurn([packed], []);
         return this.#flushSoon();
       }
       case "disk-full-changed":
@@ -230,22 +235,50 @@ class Consensus {
         this.#writer.read({ ...step, peer: OWN_FEED, bytesMax: FEED_BYTES_MAX });
       }
     }
-    if (packed.length > 0 || effects.length > 0) {
-      this.#post({ kind: "turn", packed, effects }, packed.map(({ buffer }) => buffer));
+    if (packed.length === 0 && effects.every(({ kind }) => kind === "answer-proposals")) {
+      this.#hold(effects);
+    } else {
+      clearTimeout(this.#heldTimer);
+      this.#heldTimer = undefined;
+      this.#postTurn(packed, effects);
     }
     if (this.#leader === this.#options.id) this.#words.leaderContactMs = bootTimeMs();
     this.#setTimer();
   }
 
+  /** Where a proposal lies in the log is of use only when it gets lost: it can wait for the entries
+   *  themselves, which mostly follow within a millisecond or two. */
+  #hold(effects: MainEffect[]): void {
+    this.#outbox = effects;
+    if (effects.length === 0) return;
+    this.#heldTimer ??= setTimeout(() => {
+      this.#heldTimer = undefined;
+      const held = this.#outbox;
+      this.#outbox = [];
+      this.#postTurn([], held);
+    }, HELD_MS);
+  }
+
+  #postTurn(packed: Uint8Array<ArrayBuffer>[], effects: MainEffect[]): void {
+    const commitsMs = this.#commitsMs;
+    this.#commitsMs = [];
+    this.#post({ kind: "turn", packed, effects, commitsMs }, packed.map(({ buffer }) => buffer));
+  }
+
+  /** A timer that fires early is harmless, so it is set anew only when it would be late. */
   #setTimer(): void {
+    if (this.#isHalted) return clearTimeout(this.#timer);
+    const deadlineMs = this.#raft!.deadlineMs;
+    if (this.#timer !== undefined && this.#timerAtMs <= deadlineMs) return;
     clearTimeout(this.#timer);
-    if (this.#isHalted) return;
-    const waitMs = Math.max(0, this.#raft!.deadlineMs - bootTimeMs());
-    if (waitMs === Infinity) return;
-    this.#timer = setTimeout(
-      () => this.#take({ kind: "timer-fired", wallMs: Date.now() }),
-      Math.ceil(waitMs),
-    );
+    this.#timer = undefined;
+    if (deadlineMs === Infinity) return;
+    this.#timerAtMs = deadlineMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (bootTimeMs() < this.#raft!.deadlineMs) return this.#setTimer();
+      this.#take({ kind: "timer-fired", wallMs: Date.now() });
+    }, Math.max(0, Math.ceil(deadlineMs - bootTimeMs())));
   }
 }
 

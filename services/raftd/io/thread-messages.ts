@@ -83,9 +83,14 @@ export type MainEffect = Extract<
 
 export type FromConsensus =
   | { kind: "started"; port: number }
-  | { kind: "turn"; packed: Uint8Array<ArrayBuffer>[]; effects: MainEffect[] }
+  | {
+    kind: "turn";
+    packed: Uint8Array<ArrayBuffer>[];
+    effects: MainEffect[];
+    /** How long each commit of the log since the last turn took. */
+    commitsMs: number[];
+  }
   | { kind: "disk"; isFull: boolean; freeBytes: number }
-  | { kind: "log-written"; tookMs: number }
   /** A connection to the server port that was refused or closed for what it sent. */
   | { kind: "garbage"; address: string; reason: string }
   | { kind: "status"; request: number; status: RaftStatus }
