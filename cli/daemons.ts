@@ -14,6 +14,8 @@ export interface Daemon {
   summary: string;
   onServers: boolean;
   onClients: boolean;
+  /** Writes and reads over HTTP need it: it gets the processor before the others at start. */
+  isFirst?: boolean;
   load(): Promise<DaemonModule>;
 }
 
@@ -26,6 +28,7 @@ export const daemons: readonly Daemon[] = [
     name: "raftd",
     summary: "Consensus and the replicated state",
     ...server,
+    isFirst: true,
     load: () => import("../services/raftd/main.ts"),
   },
   {
@@ -38,6 +41,7 @@ export const daemons: readonly Daemon[] = [
     name: "gossipd",
     summary: "Who is alive",
     ...everywhere,
+    isFirst: true,
     load: () => import("../services/gossipd/main.ts"),
   },
   {
@@ -56,6 +60,7 @@ export const daemons: readonly Daemon[] = [
     name: "apid",
     summary: "The HTTP API",
     ...everywhere,
+    isFirst: true,
     load: () => import("../services/apid/main.ts"),
   },
   {

@@ -11,7 +11,7 @@ import { CuriaError } from "#shared/errors.ts";
 import { sdNotify } from "#shared/sd-notify.ts";
 import { CommandFailure } from "../refusal.ts";
 import type { Terminal } from "../command.ts";
-import { daemonsOf } from "../daemons.ts";
+import { daemons, daemonsOf } from "../daemons.ts";
 import { formatBanner } from "./banner.ts";
 import { awaitReady, reloadDaemons, serveControl } from "./control.ts";
 import { Journal } from "./journal.ts";
@@ -21,7 +21,9 @@ import { Supervisor } from "./supervisor.ts";
 import type { Supervised } from "./supervisor.ts";
 
 /** How long a graceful leave may take. */
-const leaveMaxMs = 15_000;
+const leaveMaxMs = 20_000;
+/** How long the other daemons wait at start for those that come first. */
+const firstMaxMs = 500;
 
 type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
 const signalNames: Record<Signal, string> = {
@@ -78,8 +80,7 @@ export class Node {
       this.#journal.log("warn", `configuration key "${key}" is accepted but not yet served`);
     }
     this.#writePid();
-    this.#supervisor.start();
-    this.#tellWhenReady();
+    this.#startDaemons();
     const status = await finished;
     this.#stopping.abort();
     await this.#shutDown();
@@ -87,15 +88,27 @@ export class Node {
     return status;
   }
 
-  #tellWhenReady(): void {
+  /** Those that take writes come first, the others as soon as these are ready: on a small machine
+   *  all at once would be late together. */
+  async #startDaemons(): Promise<void> {
     const startedMs = performance.now();
     const { signal } = this.#stopping;
-    awaitReady(this.#config, this.#supervisor.status(), signal).then(() => {
-      if (signal.aborted) return;
-      const afterMs = Math.round(performance.now() - startedMs);
-      this.#journal.log("info", "Consul agent running!", { daemons_ready_after_ms: afterMs });
-      sdNotify("READY=1");
-    });
+    const first = new Set<string>(daemons.filter(({ isFirst }) => isFirst).map(({ name }) => name));
+    const posts = this.#supervisor.status();
+    this.#supervisor.start((name) => first.has(name));
+    const firstReady = awaitReady(
+      this.#config,
+      posts.filter(({ daemon }) => first.has(daemon)),
+      signal,
+    );
+    await Promise.race([firstReady, Bun.sleep(firstMaxMs)]);
+    if (signal.aborted) return;
+    this.#supervisor.start();
+    await awaitReady(this.#config, posts, signal);
+    if (signal.aborted) return;
+    const afterMs = Math.round(performance.now() - startedMs);
+    this.#journal.log("info", "Consul agent running!", { daemons_ready_after_ms: afterMs });
+    sdNotify("READY=1");
   }
 
   #signalled(signal: Signal): void {

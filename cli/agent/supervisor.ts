@@ -66,8 +66,12 @@ export class Supervisor {
     }));
   }
 
-  start(): void {
-    for (const post of this.#posts) this.#run(post);
+  /** Starts the daemons that are meant and do not run yet. */
+  start(isMeant: (daemon: string) => boolean = () => true): void {
+    for (const post of this.#posts) {
+      const isStarted = post.child !== undefined || post.timer !== undefined;
+      if (!isStarted && !this.#isStopping && isMeant(post.spec.name)) this.#run(post);
+    }
   }
 
   status(): PostStatus[] {

@@ -3,37 +3,13 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { dispatch } from "../../cli/dispatch.ts";
+import { inProcess } from "./cli-in-process.ts";
 import { patternOf, processRunner, readCases, replay, reportOf } from "./cli-replay.ts";
 import type { Runner } from "./cli-replay.ts";
 
 const curia = processRunner(process.execPath, join(import.meta.dir, "../../cli/curia.ts"));
 /** Nothing listens on port 1. */
 const nowhere = "127.0.0.1:1";
-
-/** Within this process: a process for each of the many cases would take minutes on a busy machine. */
-const here: Runner = async ({ args, cwd, env, stdin }) => {
-  const before = process.cwd();
-  process.chdir(cwd);
-  let stdout = "";
-  let stderr = "";
-  try {
-    const exit = await dispatch({
-      program: "consul",
-      args,
-      env,
-      terminal: {
-        out: (text) => stdout += text,
-        outBytes: (bytes) => stdout += new TextDecoder().decode(bytes),
-        err: (text) => stderr += text,
-        stdin: () => Promise.resolve(new TextEncoder().encode(stdin)),
-      },
-    });
-    return { exit, stdout, stderr };
-  } finally {
-    process.chdir(before);
-  }
-};
 
 test("macros match what varies, and only that", () => {
   expect(patternOf("id <<uuid>>.\n").test("id 01234567-89ab-cdef-0123-456789abcdef.\n")).toBe(true);
@@ -52,7 +28,7 @@ test("a planted difference is found", async () => {
   expect(verdict?.problem).toContain("stdout");
 });
 
-for (const [group, run] of [["validate", here], ["no-server", curia]] as const) {
+for (const [group, run] of [["validate", inProcess], ["no-server", curia]] as const) {
   test(`recorded command lines: ${group}`, async () => {
     const count = readCases().filter((recorded) => recorded.group === group).length;
     const verdicts = await replay({ run, httpAddr: nowhere, groups: [group], names: {} });
