@@ -151,3 +151,21 @@ describe("client streams", () => {
     expect((await upload.answer).index).toBe(1_000_000);
   });
 });
+
+test("a client that is to be connected gets there without a call, and again after a loss", async () => {
+  const path = fixture.path();
+  const client = fixture.client(path);
+  const serve = () => fixture.server(path, () => {});
+  let connected = Promise.withResolvers<void>();
+  client.onConnected = () => connected.resolve();
+  const refused = new Promise<void>((resolve) => client.onUnreachable = resolve);
+  client.connect();
+  await refused;
+  const first = await serve();
+  await connected.promise;
+  connected = Promise.withResolvers<void>();
+  await first.stop(0);
+  await serve();
+  await connected.promise;
+  expect(client.isConnected).toBe(true);
+});

@@ -38,6 +38,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   readonly #sequencers: Sequencers;
   #current: Connection | undefined;
   readonly #pending = new PendingCalls();
+  #isWanted = false;
   #isClosed = false;
 
   constructor(options: BusClientOptions) {
@@ -64,7 +65,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
       open: (wire) => new Connection(wire, this, settings),
       connected: (connection) => this.#use(connection),
       failed: () => this.#failWaiting(),
-      isNeeded: () => this.#pending.waiting.size > 0,
+      isNeeded: () => this.#isWanted || this.#pending.waiting.size > 0,
     });
   }
 
@@ -84,8 +85,9 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     return client as Client<S>;
   }
 
-  /** Opens the connection before the first call needs it. */
+  /** Opens the connection before a call needs it, and keeps it open. */
   connect(): void {
+    this.#isWanted = true;
     if (!this.#isClosed && this.#current === undefined) this.#dialer.dial();
   }
 
@@ -211,12 +213,10 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     });
   }
 
-  /** No address answered. */
   #failWaiting(): void {
     this.onUnreachable?.();
     if (this.#waits) return;
-    const error = this.#unreachable();
-    for (const call of this.#pending.takeWaiting()) call.fail(error);
+    for (const call of this.#pending.takeWaiting()) call.fail(this.#unreachable());
   }
 
   done(call: OutgoingCall): void {

@@ -11,7 +11,7 @@ import type { DaemonStatus } from "#proto/messages.js";
 const root = join(import.meta.dirname, "../..");
 
 /** How a node is run: from the sources, or another executable with the same command line. */
-const program = process.env["CURIA_PROGRAM_UNDER_TEST"]?.split(" ") ??
+export const program = process.env["CURIA_PROGRAM_UNDER_TEST"]?.split(" ") ??
   [process.execPath, join(root, "cli/curia.ts")];
 
 export interface NodeOptions {
@@ -33,7 +33,10 @@ export function loopbackNet(): (node: number) => string {
   return (node) => `127.${1 + (x! % 254)}.${y}.${node}`;
 }
 
-const START_TIMEOUT_MS = 30_000;
+type TypedControl = ReturnType<typeof controlOf>;
+const controlOf = (client: BusClient) => client.of(Control);
+
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 export class TestNode {
@@ -125,8 +128,51 @@ export class TestNode {
     return this;
   }
 
-  /** What a daemon says of itself; undefined while it does not answer. */
+  /** What a daemon says of itself; undefined while it does not answer. An instance has its number
+   *  in its name: `dnsd.2`. */
   async status(daemon: string): Promise<DaemonStatus | undefined> {
+    try {
+      return await this.#control(daemon, (control) => control.status({}, { timeoutMs: 500 }));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Waits until each of the daemons says that it is ready. */
+  async allReady(daemons: readonly string[]): Promise<void> {
+    let reasons: string[] = [];
+    await until(
+      `every daemon of ${this.name} is ready`,
+      START_TIMEOUT_MS,
+      async () => {
+        const statuses = await Promise.all(daemons.map((name) => this.status(name)));
+        reasons = statuses.flatMap((status, n) =>
+          status?.ready ? [] : [`${daemons[n]}: ${status?.reason ?? "no answer"}`]
+        );
+        return reasons.length === 0;
+      },
+      () => `${reasons.join("\n")}\n${this.log.split("\n").slice(-60).join("\n")}`,
+    );
+  }
+
+  /** The process of each daemon that answers. */
+  async pids(daemons: readonly string[]): Promise<Record<string, number | undefined>> {
+    const pids = daemons.map(async (name) => [name, (await this.status(name))?.pid] as const);
+    return Object.fromEntries(await Promise.all(pids));
+  }
+
+  /** The sum of a daemon's counters whose names match. */
+  async counted(daemon: string, pattern: RegExp): Promise<number> {
+    const { body } = await this.#control(
+      daemon,
+      (control) => control.metrics({ format: "prometheus" }, { timeoutMs: 5_000 }),
+    );
+    const lines = body.split("\n").filter((line) => pattern.test(line) && !line.startsWith("#"));
+    if (lines.length === 0) throw new Error(`${daemon} has no metric ${pattern}:\n${body}`);
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
+
+  async #control<T>(daemon: string, ask: (control: TypedControl) => Promise<T>): Promise<T> {
     const client = new BusClient({
       addresses: [{ path: join(this.runDir, `${daemon}.sock`) }],
       daemon,
@@ -139,9 +185,7 @@ export class TestNode {
       },
     });
     try {
-      return await client.of(Control).status({}, { timeoutMs: 500 });
-    } catch {
-      return undefined;
+      return await ask(controlOf(client));
     } finally {
       client.close();
     }
