@@ -31,6 +31,8 @@ export type GossipdConfig = Pick<
   | "ports"
   | "gossip"
   | "acl"
+  | "tls"
+  | "migration"
   | "checkdAbsenceTimeoutMs"
   | "disableCoordinates"
 >;
@@ -113,8 +115,9 @@ function tagSource(config: GossipdConfig) {
     grpcTlsPort: Math.max(0, ports.grpcTls),
     bootstrap: config.bootstrap,
     bootstrapExpect: config.bootstrapExpect,
+    // An Enterprise key: accepted, without effect.
     readReplica: false,
-    useTls: false,
+    useTls: config.tls.internalRpc.caFile !== "" || config.tls.internalRpc.caPath !== "",
     aclsEnabled: config.acl.enabled,
     advertiseReconnectTimeout: gossip.advertiseReconnectTimeoutMs > 0
       ? formatDurationMs(gossip.advertiseReconnectTimeoutMs)
@@ -122,8 +125,8 @@ function tagSource(config: GossipdConfig) {
   };
 }
 
-function admissionOf({ node }: GossipdConfig, pool: "lan" | "wan"): Admission {
-  const observe = false;
+function admissionOf({ node, migration }: GossipdConfig, pool: "lan" | "wan"): Admission {
+  const { observe } = migration;
   if (pool === "wan") return { kind: "wan", observe };
   const { name: nodeName, id: nodeId, datacenter } = node;
   return { kind: "lan", nodeName, nodeId, datacenter, observe };

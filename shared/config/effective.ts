@@ -89,6 +89,7 @@ export function buildEffective(
     serverRejoinAgeMaxMs: read.ms("server_rejoin_age_max", 6 * 3_600_000),
     instances: read.ints("instances"),
     checkdAbsenceTimeoutMs: read.ms("checkd_absence_timeout"),
+    migration: { observe: read.bool("migration.observe") },
     metricsPorts: read.ints("metrics_ports"),
   };
   if (read.errors.length > 0) throw new ConfigRefusal(joinRefusals(read.errors));

@@ -57,6 +57,8 @@ export interface EffectiveConfig {
   instances: Record<string, number>;
   /** After how long without checkd gossipd reports it missing. */
   checkdAbsenceTimeoutMs: number;
+  /** Share the gossip pools with real Consul servers. */
+  migration: { observe: boolean };
   /** Per daemon, the loopback port that serves /metrics and /healthz; absent = none. */
   metricsPorts: Record<string, number>;
 }
