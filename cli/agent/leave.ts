@@ -9,7 +9,7 @@ import { toCuriaError } from "#shared/errors.ts";
 import { identityOf } from "./identity.ts";
 import type { LineLevel } from "./log-lines.ts";
 
-const leaveTimeoutMs = 10_000;
+const leaveTimeoutMs = 15_000;
 const transferTimeoutMs = 2_000;
 
 /** Resolves to true when the node left its pools. */

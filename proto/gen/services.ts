@@ -206,7 +206,7 @@ export const Gossip = {
       kind: "unary",
       request: messages.PoolRef,
       response: messages.MemberList,
-      callers: ["local"],
+      callers: ["local", "server", "client"],
       resend: "safe",
     },
     /** All members, then every change, with a bookmark each second so that silence is told from quiet. */
@@ -281,7 +281,7 @@ export const Gossip = {
       kind: "unary",
       request: messages.PoolRef,
       response: messages.CoordinateList,
-      callers: ["local"],
+      callers: ["local", "server", "client"],
       resend: "safe",
     },
     /** Adds, changes or (empty value) removes tags of this node. */

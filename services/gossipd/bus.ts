@@ -183,14 +183,15 @@ async function operateKeyring(node: GossipNode, order: KeyringOrder) {
   }
   const key = operation === "list" ? undefined : parseKey(order.key);
   if (typeof key === "string") throw new CuriaError("invalid-argument", key);
-  const pools = [[false, node.pools.lan], [true, node.pools.wan]] as const;
-  const replies = pools.flatMap(([wan, pool]) => {
-    if (!pool) return [];
-    const reply = operation === "list" && order.localOnly
-      ? Promise.resolve(localKeys(pool))
-      : pool.keys(operation, key, order.relayFactor);
-    return [reply.then((outcome) => poolReply(node, wan, outcome))];
-  });
+  const wanted = [
+    [false, node.pools.lan],
+    [true, order.localOnly ? undefined : node.pools.wan],
+  ] as const;
+  const replies = wanted.flatMap(([wan, pool]) =>
+    pool
+      ? [pool.keys(operation, key, order.relayFactor).then((out) => poolReply(node, wan, out))]
+      : []
+  );
   return { pools: await Promise.all(replies) };
 }
 
@@ -212,19 +213,4 @@ function keysError({ nodesCount, answersCount, errorsCount }: KeysOutcome): stri
   if (errorsCount > 0) return `${errorsCount}/${nodesCount} nodes reported failure`;
   if (answersCount !== nodesCount) return `${answersCount}/${nodesCount} nodes reported success`;
   return "";
-}
-
-function localKeys(pool: MemberPool): KeysOutcome {
-  const keys = (pool.loop.keyring?.keys ?? []).map((key) => key.toBase64());
-  const isEmpty = keys.length === 0;
-  return {
-    nodesCount: 1,
-    answersCount: 1,
-    errorsCount: isEmpty ? 1 : 0,
-    messages: new Map(
-      isEmpty ? [["", "Keyring is empty (encryption not enabled)"]] : [],
-    ),
-    keys: new Map(keys.map((key) => [key, 1])),
-    primaryKeys: new Map(keys.slice(0, 1).map((key) => [key, 1])),
-  };
 }

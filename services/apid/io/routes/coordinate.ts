@@ -15,7 +15,8 @@ import type { Writes } from "../writes.ts";
 export interface CoordinateDaemons {
   readRoutes: ReadRoutes;
   writes: Writes;
-  gossip: BusClient;
+  /** The way to a server's gossipd: only servers are in the WAN pool. */
+  state: BusClient;
   isDisabled: boolean;
 }
 
@@ -33,7 +34,7 @@ const schema = object("CoordinateUpdateRequest", {
 const dimensions = 8;
 
 export function coordinateRoutes(daemons: CoordinateDaemons): Route[] {
-  const { readRoutes, writes, gossip, isDisabled } = daemons;
+  const { readRoutes, writes, state, isDisabled } = daemons;
   const update = async (call: Call) => {
     const body = await call.jsonBody(schema);
     const options = readRoutes.optionsOf(call);
@@ -42,7 +43,10 @@ export function coordinateRoutes(daemons: CoordinateDaemons): Route[] {
     return emptyAnswer;
   };
   const datacenters = async (call: Call) => {
-    const { coordinates } = await gossip.of(Gossip).coordinates({ wan: true });
+    const { coordinates } = await state.of(Gossip).coordinates(
+      { wan: true },
+      { daemon: "gossipd" },
+    );
     const areas = new Map<string, { Datacenter: string; AreaID: string; Coordinates: Json[] }>();
     for (const { datacenter, area, coordinate } of coordinates) {
       const key = `${datacenter} ${area}`;

@@ -8,7 +8,8 @@ import type { ReadRoutes } from "../read-route.ts";
 
 export interface DatacenterDaemons {
   readRoutes: ReadRoutes;
-  gossip: BusClient;
+  /** The way to a server's gossipd: only servers are in the WAN pool. */
+  state: BusClient;
   datacenter: string;
   useCache: boolean;
 }
@@ -38,16 +39,25 @@ export function datacenterRoutes(daemons: DatacenterDaemons): Route[] {
 }
 
 /** Our own first, then by name. */
-async function datacenters({ gossip, datacenter }: DatacenterDaemons): Promise<string[]> {
-  const names = new Set<string>();
+async function datacenters({ state, datacenter }: DatacenterDaemons): Promise<string[]> {
   try {
-    const list = await gossip.of(Gossip).members({ wan: true }, { timeoutMs: wanTimeoutMs });
-    for (const { tags, status } of list.members) {
-      if (tags.role === "consul" && status !== 3 && tags.dc) names.add(tags.dc);
-    }
+    return [datacenter, ...await otherDatacenters(state, datacenter)];
   } catch {
-    // No WAN pool here: we know of ourselves.
+    // No WAN pool, or no server to ask: we know of ourselves.
+    return [datacenter];
   }
-  names.delete(datacenter);
-  return [datacenter, ...[...names].sort(byBytes)];
+}
+
+/** By name, as a server's WAN pool shows them; throws CuriaError when none can be asked. */
+export async function otherDatacenters(state: BusClient, own: string): Promise<string[]> {
+  const { members } = await state.of(Gossip).members(
+    { wan: true },
+    { daemon: "gossipd", timeoutMs: wanTimeoutMs },
+  );
+  const names = new Set<string>();
+  for (const { tags, status } of members) {
+    if (tags.role === "consul" && status !== 3 && tags.dc) names.add(tags.dc);
+  }
+  names.delete(own);
+  return [...names].sort(byBytes);
 }

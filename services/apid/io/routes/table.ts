@@ -18,6 +18,7 @@ import { documentRoutes } from "./documents.ts";
 import { eventRoutes } from "./event.ts";
 import { datacenterRoutes } from "./datacenters.ts";
 import { healthRoutes } from "./health.ts";
+import { keyringRoutes } from "./keyring.ts";
 import { kvRoutes } from "./kv.ts";
 import { sessionRoutes } from "./session.ts";
 import { snapshotRoutes } from "./snapshot.ts";
@@ -53,7 +54,7 @@ export function routeTable(all: Daemons): Route[] {
     ...catalogRoutes({ readRoutes, writes, node, datacenter }),
     ...datacenterRoutes({
       readRoutes,
-      gossip: all.gossip,
+      state,
       datacenter,
       useCache: config.http.useCache,
     }),
@@ -67,11 +68,12 @@ export function routeTable(all: Daemons): Route[] {
       ttlMinMs: config.sessionTtlMinMs,
     }),
     ...txnRoutes({ readRoutes, writes, state, datacenter, bodyBytesMax, valueBytesMax }),
-    ...eventRoutes({ readRoutes, gossip: all.gossip }),
+    ...eventRoutes({ readRoutes, gossip: all.gossip, state, datacenter }),
+    ...keyringRoutes({ readRoutes, state, datacenter }),
     ...coordinateRoutes({
       readRoutes,
       writes,
-      gossip: all.gossip,
+      state,
       isDisabled: config.disableCoordinates,
     }),
     ...agentServiceRoutes({ readRoutes, checkd: all.checkd, datacenter }),

@@ -14,7 +14,7 @@ import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { Control, Gossip, Raft } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
-import { socketPath } from "#shared/config/load.ts";
+import { socketPath } from "#shared/config/socket-path.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
 import { toCuriaError } from "#shared/errors.ts";
 import { type Answer, emptyAnswer } from "../../../core/answer.ts";
@@ -38,6 +38,9 @@ export interface NodeDaemons {
   config: EffectiveConfig;
   release: string;
 }
+
+/** Both pools take up to 13 s to tell all who must know. */
+const leaveTimeoutMs = 15_000;
 
 export function nodeRoutes(daemons: NodeDaemons): Route[] {
   const route = (path: string, method: string, handler: Handler, acl: string): Route => {
@@ -222,7 +225,7 @@ async function leave({ gossip, state, supervisor, config }: NodeDaemons): Promis
   if (config.server) {
     await state.of(Raft).transferLeader({}, { timeoutMs: 2_000 }).catch(() => {});
   }
-  await gossip.of(Gossip).leave({}, { timeoutMs: 10_000 });
+  await gossip.of(Gossip).leave({}, { timeoutMs: leaveTimeoutMs });
   supervisor.of(Control).stop({}, { timeoutMs: 2_000 }).catch(() => {});
   return emptyAnswer;
 }
