@@ -4,8 +4,9 @@
 import { BusServer } from "./bus/server.ts";
 import type { Identity } from "./bus/types.ts";
 import { newCounts } from "./bus/counts.ts";
-import { type DaemonStart, loadDaemonConfig, socketPath } from "./config/load.ts";
+import { type DaemonStart, loadDaemonConfig } from "./config/daemon-start.ts";
 import { release } from "./config/release.ts";
+import { socketPath } from "./config/socket-path.ts";
 import type { EffectiveConfig } from "./config/types.ts";
 import { type Reloaded, serveControl } from "./control.ts";
 import { serveInspection } from "./inspection.ts";
@@ -55,7 +56,7 @@ export async function runDaemon(
 ): Promise<void> {
   let start: DaemonStart;
   try {
-    start = loadDaemonConfig(argv);
+    start = await loadDaemonConfig(argv);
   } catch (error) {
     console.error(`${definition.name}: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(1);
@@ -167,7 +168,7 @@ export class RunningDaemon {
   async #reload(): Promise<Reloaded> {
     const { log } = this.#log;
     try {
-      const { config, warnings } = loadDaemonConfig(this.#start.argv);
+      const { config, warnings } = await loadDaemonConfig(this.#start.argv);
       for (const warning of warnings) log.warn(warning);
       if (config.hash === this.#config.hash) return { changed: [], needsRestart: [] };
       const { name } = this.#definition;

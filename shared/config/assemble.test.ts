@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseAgentFlags } from "./agent-flags.ts";
 import { loadConfig } from "./assemble.ts";
-import { canonicalJson, seal } from "./effective.ts";
+import { canonicalJson, seal } from "./seal.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { daemonConfig } from "./parts.ts";
 import type { ConfigSource } from "./source.ts";

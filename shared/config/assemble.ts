@@ -3,11 +3,12 @@
 import { buildServices } from "./build/definitions.ts";
 import type { Settings } from "./decode.ts";
 import type { ServiceDefinition } from "./definitions.ts";
-import { buildEffective, seal } from "./effective.ts";
+import { buildEffective } from "./effective.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { internalKeys } from "./keys/features.ts";
 import { defaultSettings, devSettings, mergeSettings } from "./merge.ts";
 import { SettingsReader } from "./reader.ts";
+import { seal } from "./seal.ts";
 import { ConfigRefusal, joinRefusals, parseSource } from "./source.ts";
 import type { ConfigSource } from "./source.ts";
 import { keyByPath } from "./table.ts";

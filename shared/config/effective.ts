@@ -1,7 +1,6 @@
 // Merged settings to the effective configuration: the order of the steps is the order in which
 // Consul finds faults.
 
-import { createHash } from "node:crypto";
 import { buildAutopilot, buildGossip, buildRaft, refuseLogStore } from "./build/cluster.ts";
 import { buildChecks, buildServices } from "./build/definitions.ts";
 import { buildDns } from "./build/dns.ts";
@@ -134,19 +133,4 @@ function buildCheckSettings(read: SettingsReader): ChecksConfig {
     reapIntervalMs: read.ms("check_reap_interval"),
     enableAgentTlsForChecks: read.bool("enable_agent_tls_for_checks"),
   };
-}
-
-/** The configuration with its hash filled in. */
-export function seal(config: EffectiveConfig): EffectiveConfig {
-  const text = canonicalJson({ ...config, hash: "" });
-  return { ...config, hash: createHash("sha256").update(text).digest("hex") };
-}
-
-/** JSON with the members of every object in order of their names. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) => {
-    if (typeof member !== "object" || member === null || Array.isArray(member)) return member;
-    const entries = Object.entries(member).sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
-    return Object.fromEntries(entries);
-  });
 }

@@ -1,7 +1,6 @@
 // The node's id: given, or found in the data directory, or made once by exclusive create, so that
 // daemons which start together agree on it.
 
-import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigRefusal } from "./source.ts";
@@ -20,7 +19,7 @@ export function settleNodeId(given: string, dataDir: string, fromHost: boolean):
   const existing = readNodeId(path);
   if (existing !== undefined) return existing;
   mkdirSync(dataDir, { recursive: true, mode: 0o755 });
-  const id = fromHost ? hostNodeId() : randomUUID();
+  const id = fromHost ? hostNodeId() : crypto.randomUUID();
   try {
     writeFileSync(path, id, { flag: "wx", mode: 0o600 });
     return id;
@@ -56,9 +55,9 @@ function hostNodeId(): string {
     } catch {
       continue;
     }
-    const hex = createHash("sha512").update(text).digest("hex");
+    const hex = new Bun.CryptoHasher("sha512").update(text).digest("hex");
     const parts = [[0, 8], [8, 12], [12, 16], [16, 20], [20, 32]] as const;
     return parts.map(([from, to]) => hex.slice(from, to)).join("-");
   }
-  return randomUUID();
+  return crypto.randomUUID();
 }

@@ -2,9 +2,11 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadDaemonConfig, readEffective } from "./daemon-start.ts";
 import { settleNodeId } from "./identity.ts";
-import { loadDaemonConfig, readEffective, socketPath, writeEffective } from "./load.ts";
+import { writeEffective } from "./load.ts";
 import { ConfigRefusal } from "./source.ts";
+import { socketPath } from "./socket-path.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "curia-load-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -15,25 +17,25 @@ function write(name: string, text: string): string {
   return path;
 }
 
-test("a daemon alone and a daemon of the agent read the same configuration", () => {
+test("a daemon alone and a daemon of the agent read the same configuration", async () => {
   mkdirSync(join(folder, "conf.d"));
   write("conf.d/b.json", '{"datacenter": "late"}');
   write("conf.d/a.hcl", 'datacenter = "early"\nbind_addr = "127.0.0.1"');
   write("conf.d/readme.txt", "no configuration");
   const dataDir = join(folder, "data");
   const args = ["-config-dir", join(folder, "conf.d"), "-data-dir", dataDir, "-instance", "2"];
-  const alone = loadDaemonConfig(args);
+  const alone = await loadDaemonConfig(args);
   expect(alone.config.node.datacenter).toBe("late");
   expect(alone.instance).toBe(2);
   expect(alone.warnings.join()).toContain("skipping file");
   const path = writeEffective(alone.config);
   expect(statSync(path).mode & 0o777).toBe(0o640);
-  const supervised = loadDaemonConfig(["--config", path]);
+  const supervised = await loadDaemonConfig(["--config", path]);
   expect(supervised.config).toEqual(alone.config);
 });
 
-test("an effective configuration that was changed by hand is refused", () => {
-  const start = loadDaemonConfig(["-bind=127.0.0.1", "-data-dir", join(folder, "edited")]);
+test("an effective configuration that was changed by hand is refused", async () => {
+  const start = await loadDaemonConfig(["-bind=127.0.0.1", "-data-dir", join(folder, "edited")]);
   const path = writeEffective(start.config);
   writeFileSync(path, readFileSync(path, "utf8").replace('"dc1"', '"dc2"'));
   expect(() => readEffective(path)).toThrow("hash does not match");
@@ -55,17 +57,16 @@ test("the host's own id gives the same node id everywhere", () => {
   expect(settleNodeId("", join(folder, "host-2"), true)).toBe(one);
 });
 
-test("a data directory of Consul's is refused with the way to move", () => {
+test("a data directory of Consul's is refused with the way to move", async () => {
   const dataDir = join(folder, "consul");
   mkdirSync(join(dataDir, "raft"), { recursive: true });
   writeFileSync(join(dataDir, "raft", "raft.db"), "");
-  expect(() => loadDaemonConfig(["-bind=127.0.0.1", "-data-dir", dataDir])).toThrow(
-    "snapshot restore",
-  );
+  const start = loadDaemonConfig(["-bind=127.0.0.1", "-data-dir", dataDir]);
+  await expect(start).rejects.toThrow("snapshot restore");
 });
 
-test("sockets are numbered only where several instances run", () => {
-  const { config } = loadDaemonConfig([
+test("sockets are numbered only where several instances run", async () => {
+  const { config } = await loadDaemonConfig([
     "-bind=127.0.0.1",
     "-data-dir",
     join(folder, "several"),

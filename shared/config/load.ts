@@ -1,5 +1,4 @@
-// Reads configuration from the command line and disk: for `agent`, for a daemon on its own, and
-// for a daemon that the agent started (which gets the effective configuration as a file).
+// Reads configuration from the command line and disk, for `agent` and for a daemon on its own.
 
 import {
   existsSync,
@@ -13,44 +12,18 @@ import {
 } from "node:fs";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
 import { loadConfig, parseServices } from "./assemble.ts";
 import type { LoadedConfig } from "./assemble.ts";
 import type { ServiceDefinition } from "./definitions.ts";
-import { seal } from "./effective.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { settleNodeId } from "./identity.ts";
+import { seal } from "./seal.ts";
 import { ConfigRefusal, formatOf } from "./source.ts";
 import type { ConfigFormat, ConfigSource } from "./source.ts";
 import type { EffectiveConfig } from "./types.ts";
 
-export interface DaemonStart {
-  config: EffectiveConfig;
-  warnings: string[];
-  notServed: string[];
-  /** 1 for the only or first instance. */
-  instance: number;
-  /** The command line given, for reading it again on reload. */
-  argv: readonly string[];
-}
-
-/** The configuration of a daemon: `--config <file>` from the agent, else agent's own flags.
- *  Throws ConfigRefusal, FlagError or HelpWanted. */
-export function loadDaemonConfig(argv: readonly string[]): DaemonStart {
-  const { value: instanceText, rest: withoutInstance } = takeFlag(argv, "instance");
-  const { value: file, rest } = takeFlag(withoutInstance, "config");
-  const instance = instanceText === undefined ? 1 : Number(instanceText);
-  if (!Number.isSafeInteger(instance) || instance < 1) {
-    throw new ConfigRefusal(`-instance must be a number from 1, received: ${instanceText}`);
-  }
-  if (file !== undefined) {
-    const config = readEffective(file);
-    return { config, warnings: [], notServed: [], instance, argv };
-  }
-  const { config, warnings, notServed } = loadAgentConfig(parseAgentFlags(rest));
-  return { config, warnings, notServed, instance, argv };
-}
+export { socketPath } from "./socket-path.ts";
 
 export interface AgentStart {
   config: EffectiveConfig;
@@ -114,22 +87,6 @@ export function writeEffective(config: EffectiveConfig): string {
   writeFileSync(fresh, `${JSON.stringify(config, null, 1)}\n`, { mode: 0o640 });
   renameSync(fresh, path);
   return path;
-}
-
-export function readEffective(path: string): EffectiveConfig {
-  let config: EffectiveConfig;
-  try {
-    config = JSON.parse(readFileSync(path, "utf8")) as EffectiveConfig;
-  } catch (error) {
-    throw new ConfigRefusal(`cannot read the configuration ${path}: ${(error as Error).message}`);
-  }
-  if (seal(config).hash !== config.hash) {
-    throw new ConfigRefusal(
-      `${path} is not an effective configuration (its hash does not match); give Consul's keys ` +
-        "with -config-file instead",
-    );
-  }
-  return config;
 }
 
 function readPath(path: string, format: ConfigFormat | "", warnings: string[]): ConfigSource[] {
@@ -216,30 +173,4 @@ function fileDescriptorsMax(): number {
   } catch {
     return Number.MAX_SAFE_INTEGER;
   }
-}
-
-/** Takes one `-name value` or `-name=value` out of a command line, wherever it stands. */
-function takeFlag(
-  argv: readonly string[],
-  name: string,
-): { value: string | undefined; rest: string[] } {
-  const rest = [...argv];
-  for (let i = 0; i < rest.length; i++) {
-    const match = new RegExp(`^--?${name}(?:=(.*))?$`, "s").exec(rest[i]!);
-    if (match === null) continue;
-    if (match[1] !== undefined) {
-      rest.splice(i, 1);
-      return { value: match[1], rest };
-    }
-    const [, value] = rest.splice(i, 2);
-    if (value === undefined) throw new ConfigRefusal(`flag needs an argument: -${name}`);
-    return { value, rest };
-  }
-  return { value: undefined, rest };
-}
-
-/** `<daemon>.sock`, or `<daemon>.<n>.sock` where several instances run. */
-export function socketPath(config: EffectiveConfig, daemon: string, instance = 1): string {
-  const isSeveral = (config.instances[daemon] ?? 1) > 1;
-  return join(config.runDir, isSeveral ? `${daemon}.${instance}.sock` : `${daemon}.sock`);
 }

@@ -4,6 +4,9 @@ import { HclError, parseHcl } from "../codec/hcl.ts";
 import { decode } from "./decode.ts";
 import type { Settings } from "./decode.ts";
 import { deprecatedKeys, enterpriseKeys, oldTlsVersions, segmentKeys } from "./keys/deprecated.ts";
+import { ConfigRefusal, joinRefusals } from "./refusal.ts";
+
+export { ConfigRefusal, joinRefusals } from "./refusal.ts";
 
 export type ConfigFormat = "json" | "hcl";
 
@@ -11,17 +14,6 @@ export interface ConfigSource {
   name: string;
   format: ConfigFormat;
   text: string;
-}
-
-/** The configuration cannot be used; the message is Consul's. */
-export class ConfigRefusal extends Error {
-  override name = "ConfigRefusal";
-}
-
-/** Several complaints as one text: a list, closed by an empty line. */
-export function joinRefusals(texts: readonly string[]): string {
-  const heading = texts.length === 1 ? "1 error" : `${texts.length} errors`;
-  return `${heading} occurred:\n${texts.map((text) => `\t* ${text}\n`).join("")}\n`;
 }
 
 /** The format by extension, undefined when it has another one. */
