@@ -18,8 +18,9 @@ export interface DialerOptions {
   isNeeded(): boolean;
 }
 
-/** How often an earlier address is tried while a later one serves. */
-const returnIntervalMs = 250;
+/** How often an earlier address is tried while a later one serves. To try a socket file costs next
+ *  to nothing, and the daemon behind it is back within moments. */
+const returnIntervalMs = { local: 25, remote: 250 };
 /** A host that is gone does not refuse: it is silent. */
 const connectTimeoutMs = 3_000;
 /** A connection that lived so long starts the backoff anew. */
@@ -28,6 +29,7 @@ const settledMs = 200;
 export class Dialer {
   readonly #options: DialerOptions;
   readonly #backoffMs: { first: number; most: number };
+  readonly #returnIntervalMs: number;
   lastProblem = "not connected yet";
   #failures = 0;
   #isDialing = false;
@@ -40,7 +42,8 @@ export class Dialer {
   constructor(options: DialerOptions) {
     this.#options = options;
     const isLocal = options.addresses.every((address) => "path" in address);
-    this.#backoffMs = options.backoffMs ?? { first: isLocal ? 10 : 50, most: isLocal ? 100 : 1000 };
+    this.#backoffMs = options.backoffMs ?? { first: isLocal ? 10 : 50, most: isLocal ? 50 : 1000 };
+    this.#returnIntervalMs = isLocal ? returnIntervalMs.local : returnIntervalMs.remote;
   }
 
   /** Starts to connect unless it is being done or waited for. */
@@ -145,7 +148,7 @@ export class Dialer {
       this.#attempt(this.#currentIndex).then((isBack) => {
         if (!isBack && this.#current !== undefined && this.#currentIndex > 0) this.#watchEarlier();
       });
-    }, returnIntervalMs);
+    }, this.#returnIntervalMs);
     this.#timer.unref();
   }
 }
