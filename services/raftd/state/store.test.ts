@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KvVerb, Query } from "#proto/messages.js";
@@ -165,6 +165,32 @@ test("a long list is read in parts of one moment, beside writes", () => {
   }
   expect({ rows, index }).toEqual({ rows: count, index: count });
   expect(fixture.ask({ kvList: { prefix: bytes("k/") } }).kv.length).toBeGreaterThan(count);
+  fixture.store.close();
+});
+
+test("space of deleted rows goes back to the disk, a slice with each batch", () => {
+  const file = freshFile();
+  const fixture = new FixtureStore(file);
+  const value = new Uint8Array(4_000).fill(7);
+  for (let n = 0; n < 6_000; n += 500) {
+    const entries = Array.from(
+      { length: 500 },
+      (_, i) => commandEntry(n + i + 1, { kv: { key: bytes(`k${n + i}`), value } }),
+    );
+    fixture.store.apply(entries);
+  }
+  fixture.index = 6_000;
+  fixture.store.checkpoint();
+  const full = statSync(file).size;
+  fixture.run({ kv: { verb: KvVerb.KV_DELETE_TREE, key: bytes("k") } });
+  fixture.store.checkpoint();
+  let slices = 0;
+  while (fixture.store.trimSlice()) slices++;
+  fixture.store.checkpoint();
+  expect(slices).toBeGreaterThan(4);
+  expect(statSync(file).size).toBeLessThan(full / 2);
+  fixture.set("a", "1");
+  expect(fixture.store.trimSlice()).toBe(false);
   fixture.store.close();
 });
 

@@ -15,6 +15,7 @@ import { Readers } from "./readers.ts";
 import { slicesOf } from "./read-slices.ts";
 import { Reads, toReply } from "./reads.ts";
 import { prepareSchema } from "./schema.ts";
+import { Space } from "./space.ts";
 import type { Applied, ApplyEntry, ApplyResult } from "./store-types.ts";
 export type { ChangeGroup } from "./journal.ts";
 export type { Applied, AppliedChanges, ApplyEntry, ApplyResult } from "./store-types.ts";
@@ -47,6 +48,7 @@ export class Store {
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #appliedRow: AppliedRow;
+  readonly #space: Space;
   #parts: Parts;
   #applied: Applied;
   #durableIndex: number;
@@ -55,6 +57,8 @@ export class Store {
   constructor(path: string) {
     this.#path = path;
     this.#db = new Database(path);
+    // First of all, since a file that is not empty keeps what it has: lets space.ts do its work.
+    this.#db.run("PRAGMA auto_vacuum = INCREMENTAL");
     this.#db.run("PRAGMA journal_mode = WAL");
     this.#db.run("PRAGMA synchronous = NORMAL");
     // The shell checkpoints when it suits: in the middle of a batch it would hold up every writer.
@@ -65,6 +69,7 @@ export class Store {
     this.#begin = this.#db.prepare("BEGIN");
     this.#commit = this.#db.prepare("COMMIT");
     this.#appliedRow = new AppliedRow(this.#db);
+    this.#space = new Space(this.#db);
     this.#parts = openParts(this.#db);
     this.#applied = readApplied(this.#db, this.#parts.journal);
     this.#durableIndex = 0;
@@ -96,6 +101,7 @@ export class Store {
       this.#recover();
       throw asDiskError(error);
     }
+    this.#space.trimSlice();
     return { outcomes, changes: journal.take() };
   }
 
@@ -172,7 +178,14 @@ export class Store {
     const [row] = this.#db.query("PRAGMA wal_checkpoint(PASSIVE)").values();
     const [busy, pages, moved] = (row ?? [1, 0, 0]) as [number, number, number];
     if (busy === 0 && moved >= pages) this.#durableIndex = index;
+    this.#space.measure();
     return this.#durableIndex;
+  }
+
+  /** Gives some space of deleted rows back; false when no more is to be given. Every batch does one
+   *  slice while there is: call it when nothing else is to be done. */
+  trimSlice(): boolean {
+    return this.#space.trimSlice();
   }
 
   /** A compact copy of all that is applied, as a state file of its own; not synced. */
