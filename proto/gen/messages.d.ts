@@ -973,7 +973,7 @@ export interface EventListInput {
 export declare const EventList: Codec<EventList, EventListInput>;
 
 export interface KeyringRequest {
-  /** list, install, use, remove */
+  /** list, install, use, remove; local_only leaves the WAN pool out. */
   operation: string;
   key: string;
   relayFactor: number;
@@ -1210,9 +1210,12 @@ export declare const RaftMessage: Codec<RaftMessage, RaftMessageInput>;
 
 export interface Chunk {
   bytes: Uint8Array;
+  /** Of the state in the archive; only with the first piece. */
+  meta: ReadMeta | null;
 }
 export interface ChunkInput {
   bytes?: Uint8Array | null;
+  meta?: ReadMetaInput | null;
 }
 export declare const Chunk: Codec<Chunk, ChunkInput>;
 
@@ -1229,6 +1232,8 @@ export interface CommandFields {
   batch: BatchCommand | null;
   /** Forgets clients whose outcomes nobody can ask for any more. */
   expireClients: ExpireClientsCommand | null;
+  /** A piece of an archive that is about to take the place of the state. */
+  restore: RestoreCommand | null;
 }
 export type Command = CommandFields & (
   | { kind: "kv"; kv: KvCommand }
@@ -1241,6 +1246,7 @@ export type Command = CommandFields & (
   | { kind: "reapTombstones"; reapTombstones: ReapTombstonesCommand }
   | { kind: "batch"; batch: BatchCommand }
   | { kind: "expireClients"; expireClients: ExpireClientsCommand }
+  | { kind: "restore"; restore: RestoreCommand }
   | { kind: undefined }
 );
 export interface CommandInput {
@@ -1254,8 +1260,9 @@ export interface CommandInput {
   reapTombstones?: ReapTombstonesCommandInput | null;
   batch?: BatchCommandInput | null;
   expireClients?: ExpireClientsCommandInput | null;
+  restore?: RestoreCommandInput | null;
   /** Not encoded: the field that is set tells. */
-  kind?: "kv" | "register" | "deregister" | "session" | "txn" | "coordinates" | "document" | "reapTombstones" | "batch" | "expireClients" | undefined;
+  kind?: "kv" | "register" | "deregister" | "session" | "txn" | "coordinates" | "document" | "reapTombstones" | "batch" | "expireClients" | "restore" | undefined;
 }
 export declare const Command: Codec<Command, CommandInput>;
 
@@ -1434,6 +1441,30 @@ export interface ExpireClientsCommandInput {
   beforeStampMs?: number | null;
 }
 export declare const ExpireClientsCommand: Codec<ExpireClientsCommand, ExpireClientsCommandInput>;
+
+/** The piece at offset 0 drops those of every other restore; with an empty id there is none after it. */
+export interface RestoreCommand {
+  id: string;
+  offset: number;
+  bytes: Uint8Array;
+}
+export interface RestoreCommandInput {
+  id?: string | null;
+  offset?: number | null;
+  bytes?: Uint8Array | null;
+}
+export declare const RestoreCommand: Codec<RestoreCommand, RestoreCommandInput>;
+
+/** Bytes of the barrier entry at which every server makes its state anew from the pieces. */
+export interface RestoreMark {
+  id: string;
+  totalBytes: number;
+}
+export interface RestoreMarkInput {
+  id?: string | null;
+  totalBytes?: number | null;
+}
+export declare const RestoreMark: Codec<RestoreMark, RestoreMarkInput>;
 
 /** What came of a command: the same on every server. */
 export interface Outcome {

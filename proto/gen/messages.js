@@ -4775,15 +4775,18 @@ export class RaftMessage {
 export class Chunk {
   constructor() {
     this.bytes = emptyBytes;
+    this.meta = null;
   }
   static create(from) {
     const m = new Chunk();
     if (from == null) return m;
     if (from.bytes != null) m.bytes = from.bytes;
+    if (from.meta != null) m.meta = from.meta instanceof ReadMeta ? from.meta : ReadMeta.create(from.meta);
     return m;
   }
   static encode(m, w = Writer.create()) {
     if (m.bytes != null && m.bytes.length > 0) { w.uint32(10).bytes(m.bytes); }
+    if (m.meta != null) { ReadMeta.encode(m.meta, w.uint32(18).fork()).ldelim(); }
     return w;
   }
   static decode(source, length) {
@@ -4799,6 +4802,10 @@ export class Chunk {
       switch (tag) {
         case 10: {
           m.bytes = r.bytes();
+          break;
+        }
+        case 18: {
+          m.meta = ReadMeta.read(r, enter(r, end, depth), depth + 1);
           break;
         }
         default:
@@ -4823,6 +4830,7 @@ export class Command {
     this.reapTombstones = null;
     this.batch = null;
     this.expireClients = null;
+    this.restore = null;
     this.kind = undefined;
   }
   static create(from) {
@@ -4838,6 +4846,7 @@ export class Command {
     if (from.reapTombstones != null) { m.reapTombstones = from.reapTombstones instanceof ReapTombstonesCommand ? from.reapTombstones : ReapTombstonesCommand.create(from.reapTombstones); m.kind = "reapTombstones"; }
     if (from.batch != null) { m.batch = from.batch instanceof BatchCommand ? from.batch : BatchCommand.create(from.batch); m.kind = "batch"; }
     if (from.expireClients != null) { m.expireClients = from.expireClients instanceof ExpireClientsCommand ? from.expireClients : ExpireClientsCommand.create(from.expireClients); m.kind = "expireClients"; }
+    if (from.restore != null) { m.restore = from.restore instanceof RestoreCommand ? from.restore : RestoreCommand.create(from.restore); m.kind = "restore"; }
     return m;
   }
   static encode(m, w = Writer.create()) {
@@ -4851,6 +4860,7 @@ export class Command {
     if (m.reapTombstones != null) { ReapTombstonesCommand.encode(m.reapTombstones, w.uint32(66).fork()).ldelim(); }
     if (m.batch != null) { BatchCommand.encode(m.batch, w.uint32(74).fork()).ldelim(); }
     if (m.expireClients != null) { ExpireClientsCommand.encode(m.expireClients, w.uint32(82).fork()).ldelim(); }
+    if (m.restore != null) { RestoreCommand.encode(m.restore, w.uint32(90).fork()).ldelim(); }
     return w;
   }
   static decode(source, length) {
@@ -4912,6 +4922,11 @@ export class Command {
         case 82: {
           m.expireClients = ExpireClientsCommand.read(r, enter(r, end, depth), depth + 1);
           m.kind = "expireClients";
+          break;
+        }
+        case 90: {
+          m.restore = RestoreCommand.read(r, enter(r, end, depth), depth + 1);
+          m.kind = "restore";
           break;
         }
         default:
@@ -5636,6 +5651,105 @@ export class ExpireClientsCommand {
       switch (tag) {
         case 8: {
           m.beforeStampMs = readUint64(r);
+          break;
+        }
+        default:
+          r.skipType(tag & 7, depth, tag >>> 3);
+      }
+    }
+    ended(r, end);
+    r.len = outer;
+    return m;
+  }
+}
+
+export class RestoreCommand {
+  constructor() {
+    this.id = "";
+    this.offset = 0;
+    this.bytes = emptyBytes;
+  }
+  static create(from) {
+    const m = new RestoreCommand();
+    if (from == null) return m;
+    if (from.id != null) m.id = from.id;
+    if (from.offset != null) m.offset = from.offset;
+    if (from.bytes != null) m.bytes = from.bytes;
+    return m;
+  }
+  static encode(m, w = Writer.create()) {
+    if (m.id) { w.uint32(10).string(m.id); }
+    if (m.offset) { w.uint32(16), writeUint64(w, m.offset); }
+    if (m.bytes != null && m.bytes.length > 0) { w.uint32(26).bytes(m.bytes); }
+    return w;
+  }
+  static decode(source, length) {
+    const [r, end] = reader(source, length);
+    return RestoreCommand.read(r, end, 0);
+  }
+  static read(r, end, depth) {
+    const outer = r.len;
+    r.len = end;
+    const m = new RestoreCommand();
+    while (r.pos < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.id = r.string();
+          break;
+        }
+        case 16: {
+          m.offset = readUint64(r);
+          break;
+        }
+        case 26: {
+          m.bytes = r.bytes();
+          break;
+        }
+        default:
+          r.skipType(tag & 7, depth, tag >>> 3);
+      }
+    }
+    ended(r, end);
+    r.len = outer;
+    return m;
+  }
+}
+
+export class RestoreMark {
+  constructor() {
+    this.id = "";
+    this.totalBytes = 0;
+  }
+  static create(from) {
+    const m = new RestoreMark();
+    if (from == null) return m;
+    if (from.id != null) m.id = from.id;
+    if (from.totalBytes != null) m.totalBytes = from.totalBytes;
+    return m;
+  }
+  static encode(m, w = Writer.create()) {
+    if (m.id) { w.uint32(10).string(m.id); }
+    if (m.totalBytes) { w.uint32(16), writeUint64(w, m.totalBytes); }
+    return w;
+  }
+  static decode(source, length) {
+    const [r, end] = reader(source, length);
+    return RestoreMark.read(r, end, 0);
+  }
+  static read(r, end, depth) {
+    const outer = r.len;
+    r.len = end;
+    const m = new RestoreMark();
+    while (r.pos < end) {
+      const tag = r.tag();
+      switch (tag) {
+        case 10: {
+          m.id = r.string();
+          break;
+        }
+        case 16: {
+          m.totalBytes = readUint64(r);
           break;
         }
         default:

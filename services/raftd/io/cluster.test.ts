@@ -31,6 +31,9 @@ class ListStore {
       configuration: this.#configuration.bytes,
       configurationIndex: this.#configuration.index,
       generation: 1,
+      indexBase: 0,
+      restoredIndex: 0,
+      restoreId: "",
     };
   }
 

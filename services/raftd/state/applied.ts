@@ -8,6 +8,7 @@ import type { Applied } from "./store-types.ts";
 export function readApplied(db: Database, journal: Journal): Applied {
   const row = db.query("SELECT * FROM applied").get() as Record<string, number> & {
     configuration: Uint8Array;
+    restore_id: string;
   };
   journal.hash.sum = row.content_hash!;
   return {
@@ -17,6 +18,9 @@ export function readApplied(db: Database, journal: Journal): Applied {
     configuration: row.configuration,
     configurationIndex: row.configuration_index!,
     generation: row.generation!,
+    indexBase: row.index_base!,
+    restoredIndex: row.restored_index!,
+    restoreId: row.restore_id,
   };
 }
 
@@ -26,7 +30,8 @@ export class AppliedRow {
   constructor(db: Database) {
     this.#save = db.prepare(
       "UPDATE applied SET log_index = ?, term = ?, stamp_ms = ?, configuration_index = ?, " +
-        "configuration = ?, content_hash = ?, generation = ?",
+        "configuration = ?, content_hash = ?, generation = ?, index_base = ?, restored_index = ?, " +
+        "restore_id = ?",
     );
   }
 
@@ -40,6 +45,9 @@ export class AppliedRow {
       configuration,
       contentHash,
       generation,
+      applied.indexBase,
+      applied.restoredIndex,
+      applied.restoreId,
     );
   }
 }

@@ -20,6 +20,7 @@ import { createSession } from "./session-create.ts";
 import { SessionEnd } from "./session-end.ts";
 import type { Tables } from "./tables.ts";
 import type { ClientTable } from "./tables/clients.ts";
+import type { RestorePieces } from "./tables/restore-pieces.ts";
 import { runTxn, txnFaults } from "./txn.ts";
 import type { TxnParts } from "./txn.ts";
 import { VirtualIps } from "./virtual-ips.ts";
@@ -34,10 +35,13 @@ export class Applier implements TxnParts {
   readonly #journal: Journal;
   readonly #clients: ClientTable;
 
-  constructor(tables: Tables, clients: ClientTable, journal: Journal) {
+  readonly #pieces: RestorePieces;
+
+  constructor(tables: Tables, clients: ClientTable, pieces: RestorePieces, journal: Journal) {
     this.tables = tables;
     this.#journal = journal;
     this.#clients = clients;
+    this.#pieces = pieces;
     this.sessionEnd = new SessionEnd(tables);
     const virtualIps = new VirtualIps(tables.documents, tables.services);
     this.catalog = new Catalog(tables, this.sessionEnd, virtualIps, journal);
@@ -70,6 +74,8 @@ export class Applier implements TxnParts {
       case "expireClients":
         this.#clients.expire(command.expireClients.beforeStampMs);
         return this.#outcome(true);
+      case "restore":
+        return this.#outcome(this.#pieces.take(command.restore) ?? true);
       case undefined:
         throw new Error(
           `Expected a known command at index ${this.#journal.index} but found another kind: ` +

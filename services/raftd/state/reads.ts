@@ -15,6 +15,7 @@ import { indexName } from "./indexes.ts";
 import type { IndexValues } from "./indexes.ts";
 import { filterInstances, InstanceReader } from "./read-instances.ts";
 import { hasMeta } from "./rows.ts";
+import type { Applied } from "./store-types.ts";
 import type { Tables } from "./tables.ts";
 import { documentTable } from "./tables/documents.ts";
 
@@ -241,12 +242,12 @@ export class Reads {
 /** The answer as it goes to the caller; an index is never below 1. */
 export function toReply(
   answer: Answer,
-  applied: { readonly index: number; readonly generation: number },
+  applied: Pick<Applied, "index" | "indexBase" | "generation">,
 ): ReadReply {
   const meta = {
     index: Math.max(1, answer.index),
     generation: applied.generation,
-    appliedIndex: applied.index,
+    appliedIndex: applied.index + applied.indexBase,
     notFound: answer.notFound ?? false,
   };
   return ReadReply.create({ ...answer.rows, meta });

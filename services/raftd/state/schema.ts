@@ -5,7 +5,7 @@
 import type { Database } from "bun:sqlite";
 
 /** Raised when the tables change in a way that an older release cannot read. */
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 // `value` and `body` come last: SQLite then reads the columns before them without touching the
 // overflow pages of a long value.
@@ -14,7 +14,12 @@ const statements = [
     id INTEGER PRIMARY KEY CHECK (id = 1),
     log_index INTEGER NOT NULL, term INTEGER NOT NULL, stamp_ms INTEGER NOT NULL,
     configuration_index INTEGER NOT NULL, generation INTEGER NOT NULL, content_hash INTEGER NOT NULL,
+    index_base INTEGER NOT NULL, restored_index INTEGER NOT NULL, restore_id TEXT NOT NULL,
     configuration BLOB NOT NULL)`,
+  // Not part of the content: pieces of an archive wait here until the restore.
+  `CREATE TABLE restore_pieces (id INTEGER PRIMARY KEY, restore_id TEXT NOT NULL,
+    start INTEGER NOT NULL, bytes BLOB NOT NULL)`,
+  `CREATE UNIQUE INDEX restore_pieces_start ON restore_pieces (restore_id, start)`,
   `CREATE TABLE indexes (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID`,
   `CREATE TABLE clients (client TEXT PRIMARY KEY, outcomes BLOB NOT NULL)`,
 
@@ -69,7 +74,7 @@ const statements = [
   `CREATE UNIQUE INDEX documents_id ON documents (kind, doc_id)`,
   `CREATE INDEX documents_session ON documents (session, doc_id) WHERE session <> ''`,
 
-  `INSERT INTO applied VALUES (1, 0, 0, 0, 0, 1, 0, x'')`,
+  `INSERT INTO applied VALUES (1, 0, 0, 0, 0, 1, 0, 0, 0, '', x'')`,
 ];
 
 /** Columns that never leave the server: not in logs, in streams to non-owners, in SQL for users. */

@@ -25,7 +25,16 @@ export interface Applied {
   readonly configurationIndex: number;
   /** Another one after a restore: positions in the change stream do not compare across. */
   readonly generation: number;
+  /** What is shown as an index is the log index and this: after a restore indexes must lie above
+   *  all that the archive has. */
+  readonly indexBase: number;
+  /** The shown index of the last restore, and which one it was; 0 and "" before the first. */
+  readonly restoredIndex: number;
+  readonly restoreId: string;
 }
+
+/** Where in the log an archive takes the place of the state; the rest follows from the archive. */
+export type RestorePosition = Omit<Applied, "restoredIndex">;
 
 /** What a batch changed: rows for the change stream, touched objects for watches. */
 export interface AppliedChanges {

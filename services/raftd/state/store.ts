@@ -23,6 +23,7 @@ import type { Subscription } from "./subscription.ts";
 import { openTables } from "./tables.ts";
 import type { Tables } from "./tables.ts";
 import { ClientTable } from "./tables/clients.ts";
+import { RestorePieces } from "./tables/restore-pieces.ts";
 import { isReadOnly, runTxn, txnFaults } from "./txn.ts";
 
 /** Pages of the file kept in memory, in KiB. */
@@ -110,6 +111,8 @@ export class Store {
    *  `not_found` of the meta. */
   read(query: Query, knownIndex = 0): ReadReply {
     const { reads, tables } = this.#parts;
+    // Rows from before a restore may have the index of other rows after it.
+    if (knownIndex <= this.#applied.restoredIndex) knownIndex = 0;
     if (knownIndex > 0) {
       const index = reads.quickIndexOf(query);
       if (index !== undefined && Math.max(1, index) === knownIndex) {
@@ -211,14 +214,14 @@ export class Store {
     if (entry.kind !== "command") return undefined;
     const { journal, clients, applier } = this.#parts;
     const { client, sequence, floor, command } = LogRecord.decode(entry.bytes);
-    journal.index = entry.index;
+    journal.index = entry.index + this.#applied.indexBase;
     journal.stampMs = stampMs;
     if (client === "") {
       const outcome = applier.apply(Command.decode(command));
       journal.finishIndex();
       return outcome;
     }
-    const known = clients.begin(client, sequence, floor, entry.index);
+    const known = clients.begin(client, sequence, floor, journal.index);
     if (known !== undefined) return known;
     const outcome = applier.apply(Command.decode(command));
     journal.finishIndex();
@@ -270,19 +273,19 @@ function openParts(db: Database): Parts {
   const journal = new Journal(db);
   const tables = openTables(db, journal);
   const clients = new ClientTable(db, journal.hash);
-  const applier = new Applier(tables, clients, journal);
+  const applier = new Applier(tables, clients, new RestorePieces(db), journal);
   return { journal, tables, clients, applier, reads: new Reads(tables, journal.indexes) };
 }
 
 function advance(applied: Applied, entry: ApplyEntry): Applied {
   const isConfiguration = entry.kind === "configuration";
   return {
+    ...applied,
     index: entry.index,
     term: entry.term,
     stampMs: Math.max(applied.stampMs, entry.stampMs),
     configuration: isConfiguration ? entry.bytes : applied.configuration,
     configurationIndex: isConfiguration ? entry.index : applied.configurationIndex,
-    generation: applied.generation,
   };
 }
 

@@ -24,6 +24,8 @@ const position = {
   configuration: new Uint8Array(0),
   configurationIndex: 1,
   generation: 91,
+  indexBase: 0,
+  restoreId: "",
 };
 const folders: string[] = [];
 

@@ -6,8 +6,9 @@ import { CuriaError } from "#shared/errors.ts";
 import { AppliedRow } from "../applied.ts";
 import { Journal } from "../journal.ts";
 import { prepareSchema } from "../schema.ts";
-import type { Applied } from "../store-types.ts";
+import type { Applied, RestorePosition } from "../store-types.ts";
 import { openTables } from "../tables.ts";
+import { carryClients } from "../tables/clients.ts";
 import { openArchive, tarOf } from "./container.ts";
 import type { ArchiveMeta, ArchiveServer } from "./container.ts";
 import { stateRecords } from "./export.ts";
@@ -22,16 +23,20 @@ export interface Restored {
 
 /** What an archive says of itself, after all of it was verified. */
 export function inspectArchive(archive: Uint8Array): Restored {
-  const { meta, state } = openArchive(archive);
-  return { meta, summary: importInto(":memory:", state, emptyPosition) };
+  return restoreArchive(archive, ":memory:", emptyPosition);
 }
 
-/** Makes a new state file of an archive, at a position that the caller has chosen: the index above
- *  all that the log and the archive have, and the generation new. Nothing is left of the file when
- *  the archive is refused. */
-export function restoreArchive(archive: Uint8Array, file: string, position: Applied): Restored {
+/** Makes a new state file of an archive at a position in the log. What is shown as an index begins
+ *  above all that the archive has. Outcomes that callers may still ask for are those of `before`.
+ *  A file whose archive is refused is to be thrown away. */
+export function restoreArchive(
+  archive: Uint8Array,
+  file: string,
+  position: RestorePosition,
+  before?: Database,
+): Restored {
   const { meta, state } = openArchive(archive);
-  return { meta, summary: importInto(file, state, position) };
+  return { meta, summary: importInto(file, { meta, state }, position, before) };
 }
 
 /** The tar of an archive in pieces, from a state file that stands still: a copy. */
@@ -64,16 +69,28 @@ export interface ExportAbout {
   readonly wallMs: number;
 }
 
-const emptyPosition: Applied = {
+const emptyPosition: RestorePosition = {
   index: 0,
   term: 0,
   stampMs: 0,
   configuration: new Uint8Array(0),
   configurationIndex: 0,
   generation: 1,
+  indexBase: 0,
+  restoreId: "",
 };
 
-function importInto(file: string, state: Uint8Array, position: Applied): ImportSummary {
+/** Indexes stay exact as numbers, with room for all writes to come. */
+const indexMax = 2 ** 52;
+/** The only value in the table of indexes that is none: the last serial number of a certificate. */
+const serialName = "connect-ca-builtin-serial";
+
+function importInto(
+  file: string,
+  { meta, state }: { meta: ArchiveMeta; state: Uint8Array },
+  position: RestorePosition,
+  before: Database | undefined,
+): ImportSummary {
   const db = new Database(file);
   try {
     // Nobody reads the file before it is whole, and a half-made one is thrown away.
@@ -84,7 +101,12 @@ function importInto(file: string, state: Uint8Array, position: Applied): ImportS
     db.run("BEGIN");
     const summary = new Importer(tables, journal.indexes).run(state);
     journal.indexes.save();
-    new AppliedRow(db).save(position, journal.hash.sum);
+    if (before !== undefined) carryClients(before, db, journal.hash);
+    const highest = Math.max(meta.Index, summary.lastIndex, highestIndex(db));
+    const indexBase = Math.max(position.indexBase, highest + 1 - position.index);
+    if (!(indexBase < indexMax)) throw new Error(`index ${highest} is higher than any of a log`);
+    const applied: Applied = { ...position, indexBase, restoredIndex: position.index + indexBase };
+    new AppliedRow(db).save(applied, journal.hash.sum);
     db.run("COMMIT");
     return summary;
   } catch (error) {
@@ -94,4 +116,17 @@ function importInto(file: string, state: Uint8Array, position: Applied): ImportS
   } finally {
     db.close();
   }
+}
+
+const indexedTables = ["kv", "nodes", "services", "checks", "sessions", "documents"];
+
+function highestIndex(db: Database): number {
+  const selects = indexedTables.map((table) =>
+    `SELECT max(create_index, modify_index) FROM ${table}`
+  );
+  const highest = `SELECT max(each) AS highest FROM (
+    SELECT 0 AS each UNION ALL ${selects.join(" UNION ALL ")}
+    UNION ALL SELECT log_index FROM tombstones
+    UNION ALL SELECT value FROM indexes WHERE name <> '${serialName}')`;
+  return (db.query(highest).get() as { highest: number }).highest;
 }

@@ -24,6 +24,8 @@ export interface ArchiveServer {
 }
 
 const block = 512;
+/** More than this is not unpacked: a small file may claim to hold terabytes. */
+const contentBytesMax = 2 ** 32 - 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const members = ["meta.json", "state.bin", "SHA256SUMS"];
@@ -57,9 +59,11 @@ export function openArchive(archive: Uint8Array): { meta: ArchiveMeta; state: Ui
 
 function decompress(archive: Uint8Array): Uint8Array {
   try {
-    return gunzipSync(archive);
+    return gunzipSync(archive, { maxOutputLength: contentBytesMax });
   } catch (error) {
-    const reason = archive.length === 0 ? "EOF" : "gzip: invalid header";
+    const isGzip = archive.length > 1 && archive[0] === 0x1f && archive[1] === 0x8b;
+    const cause = isGzip ? (error as Error).message : "gzip: invalid header";
+    const reason = archive.length === 0 ? "EOF" : cause;
     throw new CuriaError("invalid-argument", `failed to decompress snapshot: ${reason}`, {
       cause: error,
     });
