@@ -3,7 +3,7 @@
 
 import type { Effect } from "../../services/raftd/core/raft/machine.ts";
 import type { Entry, Message } from "../../services/raftd/core/raft/messages.ts";
-import { fold, hashBytes, hashText, type KvState } from "./kv.ts";
+import { fold, hashBytes, hashText, type SimState } from "./kv.ts";
 import { LogMirror } from "./log-mirror.ts";
 
 /** A promise that was broken. */
@@ -30,7 +30,7 @@ export class Checks {
   /** The term in which each index was committed. */
   #committedIn: number[] = [0];
   #digests = new Map<number, number>();
-  #contents = new Map<number, number>();
+  #contents = new Map<number, number | string>();
   #mirrors = new Map<string, LogMirror>();
   #stamps = new Map<number, number>();
   electionCount = 0;
@@ -145,7 +145,7 @@ export class Checks {
   }
 
   /** After a server has applied the entry at `kv.index`. */
-  applied(id: string, kv: KvState): void {
+  applied(id: string, kv: SimState): void {
     const digest = this.#digests.get(kv.index);
     if (digest === undefined) this.#digests.set(kv.index, kv.digest);
     claim(
@@ -158,7 +158,7 @@ export class Checks {
   }
 
   /** Content of replicas at the same index, now and then, for it takes a walk over all rows. */
-  content(id: string, kv: KvState): void {
+  content(id: string, kv: SimState): void {
     const hash = kv.contentHash();
     const known = this.#contents.get(kv.index);
     if (known === undefined) this.#contents.set(kv.index, hash);

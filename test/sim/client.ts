@@ -106,7 +106,10 @@ export class Client {
     const dice = this.#onlyReads ? 0 : random.fraction();
     if (dice < 0.5) return { kind: "get" };
     if (dice < 0.75) return { kind: "put", value: this.#keys.newValue() };
-    if (dice < 0.95) return { kind: "cas", from: lastValue, to: this.#keys.newValue() };
+    if (dice < 0.9) {
+      const from = this.#world.states.swapsAnyValue ? lastValue : ABSENT;
+      return { kind: "cas", from, to: this.#keys.newValue() };
+    }
     return { kind: "delete" };
   }
 

@@ -7,6 +7,7 @@ import { scaledSettings } from "../../services/raftd/core/raft/settings.ts";
 import { Checks, Violation } from "./checks.ts";
 import { Client, Keys } from "./client.ts";
 import { History } from "./history.ts";
+import type { StateKind } from "./kv.ts";
 import { checkLinearizable } from "./linear.ts";
 import { calmNetwork, type Mix } from "./mix.ts";
 import { Network } from "./network.ts";
@@ -18,6 +19,7 @@ export interface ClusterOptions {
   readonly random: Random;
   readonly mix: Mix;
   readonly createRaft: RaftFactory;
+  readonly states: StateKind;
   readonly trace?: (line: string) => void;
 }
 
@@ -35,7 +37,7 @@ export class Cluster {
   #nextServer = 1;
   #nextChange = 1;
 
-  constructor({ random, mix, createRaft, trace }: ClusterOptions) {
+  constructor({ random, mix, createRaft, states, trace }: ClusterOptions) {
     this.random = random;
     this.mix = mix;
     this.network = new Network(this.queue, random.split(), mix.network);
@@ -44,8 +46,12 @@ export class Cluster {
       random: random.split(),
       network: this.network,
       checks: this.checks,
-      settings: scaledSettings(1, mix.settings),
+      settings: scaledSettings(1, {
+        ...mix.settings,
+        snapshotChunkBytes: states.snapshotChunkBytes,
+      }),
       createRaft,
+      states,
       disk: mix.disk,
       checkpointEvery: mix.checkpointEvery,
       trace: trace && ((line) => trace(`${this.queue.nowMs.toFixed(1).padStart(9)} ${line}`)),

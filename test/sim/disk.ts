@@ -5,16 +5,16 @@ import type { Random } from "#shared/random.ts";
 import type { HardState, Persist, Restored } from "../../services/raftd/core/raft/machine.ts";
 import { decodeConfiguration } from "../../services/raftd/core/raft/membership.ts";
 import type { Configuration, Entry, LogPosition } from "../../services/raftd/core/raft/messages.ts";
-import { KvState } from "./kv.ts";
+import type { SimState, StateKind } from "./kv.ts";
 
 /** The state machine together with what the state file keeps beside it. */
 export interface StateFile {
-  readonly kv: KvState;
+  readonly kv: SimState;
   readonly configuration: Configuration;
 }
 
-export function emptyStateFile(): StateFile {
-  return { kv: new KvState(), configuration: { index: 0, servers: [] } };
+export function emptyStateFile(states: StateKind): StateFile {
+  return { kv: states.empty(), configuration: { index: 0, servers: [] } };
 }
 
 export class SimDisk {
@@ -23,8 +23,12 @@ export class SimDisk {
   entries: Entry[] = [];
   promised: LogPosition | undefined;
   /** What a power loss leaves of the state file. */
-  checkpoint: StateFile = emptyStateFile();
+  checkpoint: StateFile;
   #unsynced: Persist[] = [];
+
+  constructor(states: StateKind) {
+    this.checkpoint = emptyStateFile(states);
+  }
 
   get lastIndex(): number {
     return this.base.index + this.entries.length;

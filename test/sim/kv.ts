@@ -1,6 +1,8 @@
 // A small state machine in the shape of the real one: keys with values, and per client the outcome
 // of its last write, so that a write that is sent again is not applied again.
 
+import type { Entry } from "../../services/raftd/core/raft/messages.ts";
+
 export type WriteOp =
   | { readonly kind: "put"; readonly key: string; readonly value: number }
   | { readonly kind: "cas"; readonly key: string; readonly from: number; readonly to: number }
@@ -12,33 +14,65 @@ export interface Command {
   readonly op: WriteOp;
 }
 
-/** What a write answers: whether it took effect. */
-export type WriteResult = boolean;
+/** What a write answers: whether it took effect; undefined if the state does not say. */
+export type WriteResult = boolean | undefined;
+
+/** One applied command. Undefined instead of it: this copy came too late to matter. */
+export interface WriteOutcome {
+  readonly result: WriteResult;
+  readonly isNew: boolean;
+}
+
+/** A replicated state as the simulator needs it. */
+export interface SimState {
+  readonly index: number;
+  readonly term: number;
+  readonly stampMs: number;
+  /** Folds in every applied entry: equal at the same index, or the replicas have parted. */
+  readonly digest: number;
+  get(key: string): number;
+  apply(entry: Entry): WriteOutcome | undefined;
+  clone(): SimState;
+  contentHash(): number | string;
+  encode(): Uint8Array;
+  close(): void;
+}
+
+/** The kind of state that a cluster replicates. */
+export interface StateKind {
+  empty(): SimState;
+  decode(bytes: Uint8Array): SimState;
+  encodeCommand(command: Command): Uint8Array;
+  /** Whether a swap may start from any value, or only from an absent key. */
+  readonly swapsAnyValue: boolean;
+  /** So that a snapshot takes several pieces, and not hundreds. */
+  readonly snapshotChunkBytes: number;
+  close(): void;
+}
 
 /** A key that is not there. */
 export const ABSENT = 0;
 
 interface ClientRow {
   readonly sequence: number;
-  readonly result: WriteResult;
+  readonly result: boolean;
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export function encodeCommand(command: Command): Uint8Array {
+function encodeCommand(command: Command): Uint8Array {
   return encoder.encode(JSON.stringify(command));
 }
 
-export function decodeCommand(bytes: Uint8Array): Command {
+function decodeCommand(bytes: Uint8Array): Command {
   return JSON.parse(decoder.decode(bytes)) as Command;
 }
 
-export class KvState {
+export class KvState implements SimState {
   index = 0;
   term = 0;
   stampMs = 0;
-  /** Folds in every applied entry: equal at the same index, or the replicas have parted. */
   digest = 0;
   #rows: Map<string, number>;
   #clients: Map<string, ClientRow>;
@@ -52,8 +86,15 @@ export class KvState {
     return this.#rows.get(key) ?? ABSENT;
   }
 
-  /** Undefined if the client is further already: nobody waits for this copy any more. */
-  apply(command: Command): { result: WriteResult; isNew: boolean } | undefined {
+  apply(entry: Entry): WriteOutcome | undefined {
+    this.index = entry.index;
+    this.term = entry.term;
+    this.stampMs = entry.stampMs;
+    this.digest = foldEntry(this.digest, entry);
+    return entry.kind === "command" ? this.#applyOnce(decodeCommand(entry.bytes)) : undefined;
+  }
+
+  #applyOnce(command: Command): WriteOutcome | undefined {
     const known = this.#clients.get(command.client);
     if (known && known.sequence === command.sequence) {
       return { result: known.result, isNew: false };
@@ -64,7 +105,7 @@ export class KvState {
     return { result, isNew: true };
   }
 
-  #write(op: WriteOp): WriteResult {
+  #write(op: WriteOp): boolean {
     switch (op.kind) {
       case "put":
         this.#rows.set(op.key, op.value);
@@ -99,6 +140,8 @@ export class KvState {
     return sum;
   }
 
+  close(): void {}
+
   encode(): Uint8Array {
     const { index, term, stampMs, digest } = this;
     const rows = [...this.#rows], clients = [...this.#clients];
@@ -114,6 +157,19 @@ export class KvState {
     state.digest = form.digest;
     return state;
   }
+}
+
+export const kvStates: StateKind = {
+  empty: () => new KvState(),
+  decode: (bytes) => KvState.decode(bytes),
+  encodeCommand,
+  swapsAnyValue: true,
+  snapshotChunkBytes: 1_000,
+  close: () => {},
+};
+
+export function foldEntry(digest: number, entry: Entry): number {
+  return fold(fold(digest, entry.term), hashBytes(entry.bytes));
 }
 
 export function fold(digest: number, value: number): number {

@@ -1,9 +1,10 @@
-// deno task sim [--seed N] [--seeds K] [--minutes M] [--flavour F] [--trace]: runs seeds and prints
-// what was seen.
+// deno task sim [--seed N] [--seeds K] [--minutes M] [--flavour F] [--store] [--trace]: runs
+// seeds and prints what was seen. --store: with the production state tables.
 
 import { parseArgs } from "node:util";
 import { flavours } from "./mix.ts";
 import { type RunReport, runSeed } from "./run.ts";
+import { StoreStates } from "./store-state.ts";
 
 const { values } = parseArgs({
   options: {
@@ -11,6 +12,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     minutes: { type: "string", default: "2" },
     flavour: { type: "string" },
+    store: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
   },
 });
@@ -34,12 +36,14 @@ function add(report: RunReport): void {
 
 for (let i = 0; i < seedCount; i++) {
   const seed = first + i;
-  const report = runSeed({ seed, minutes, flavour, trace });
+  const states = values.store ? new StoreStates() : undefined;
+  const report = runSeed({ seed, minutes, flavour, states, trace });
+  states?.close();
   add(report);
   if (report.violation === undefined) continue;
   failures++;
   console.log(`seed ${seed}: ${report.violation}`);
-  const lean = flavour ? ` --flavour ${flavour}` : "";
+  const lean = (flavour ? ` --flavour ${flavour}` : "") + (values.store ? " --store" : "");
   console.log(`again: deno task sim --seed ${seed} --minutes ${minutes}${lean}`);
 }
 

@@ -106,7 +106,6 @@ function tinySettings(random: Random): Partial<RaftSettings> {
     inflightBytesMax: 8_192,
     cacheEntriesMax: 16,
     trailingEntries: 10,
-    snapshotChunkBytes: 1_000,
   };
 }
 

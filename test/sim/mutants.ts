@@ -1,11 +1,12 @@
 // Protocol faults planted one at a time into a copy of the Raft core: the simulator must find each.
 // A fault is a text that must occur exactly once in its file, and what takes its place.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { FaultKind, Flavour } from "./mix.ts";
+import type { OpenStore } from "./store-state.ts";
 import type { RaftFactory } from "./world.ts";
 
 export interface Mutant {
@@ -24,9 +25,9 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: "an entry of an older term is committed by counting",
-    seed: 1,
+    seed: 23,
     flavour: "elections",
-    file: "leader.ts",
+    file: "core/raft/leader.ts",
     find: "if (index <= s.commitIndex || index < leadership.firstIndex) return;",
     replace: "if (index <= s.commitIndex) return;",
   },
@@ -34,7 +35,7 @@ export const mutants: readonly Mutant[] = [
     name: "a vote is not persisted",
     seed: 35,
     flavour: "elections",
-    file: "state.ts",
+    file: "core/raft/state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
     replace: 's.disk.writeHardState({ term, votedFor: "" });',
   },
@@ -43,23 +44,23 @@ export const mutants: readonly Mutant[] = [
     seed: 2,
     flavour: "reads",
     faults: ["isolate"],
-    file: "lease.ts",
+    file: "core/raft/lease.ts",
     find: "const untilMs = majorityOfVoters(s, own, (peer) => peer.leaseUntilMs);",
     replace: "const untilMs = own;",
   },
   {
     name: "a lease goes on during a transfer",
-    seed: 24,
+    seed: 17,
     flavour: "reads",
-    file: "lease.ts",
+    file: "core/raft/lease.ts",
     find: "if (leadership.transfer || leadership.leaseBlocks.size > 0) return 0;",
     replace: "",
   },
   {
     name: "a snapshot is taken without its membership",
-    seed: 15,
+    seed: 1,
     flavour: "members",
-    file: "snapshot.ts",
+    file: "core/raft/snapshot.ts",
     find: "s.members.restore(configuration, Infinity);",
     replace: "",
   },
@@ -67,7 +68,7 @@ export const mutants: readonly Mutant[] = [
     name: "a snapshot keeps a log of another history",
     seed: 5,
     flavour: "snapshots",
-    file: "snapshot.ts",
+    file: "core/raft/snapshot.ts",
     find: "if (s.log.termAt(index) === term) {",
     replace: "if (s.log.lastIndex >= index) {",
   },
@@ -75,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     name: "a read is served before the term's first entry is committed",
     seed: 1,
     flavour: "elections",
-    file: "reads.ts",
+    file: "core/raft/reads.ts",
     find: "if (readyIndex(s) === 0 || !begin(s, read)) leadership.reads.push(read);",
     replace: "if (!begin(s, read)) leadership.reads.push(read);",
   },
@@ -84,7 +85,7 @@ export const mutants: readonly Mutant[] = [
     seed: 1,
     flavour: "reads",
     faults: ["isolate"],
-    file: "reads.ts",
+    file: "core/raft/reads.ts",
     find: 'if (read.mode === "default" && leaseUntilMs(s) > 0) {',
     replace: 'if (read.mode === "consistent" || leaseUntilMs(s) > 0) {',
   },
@@ -92,7 +93,7 @@ export const mutants: readonly Mutant[] = [
     name: "a vote goes to a log that lacks entries",
     seed: 1,
     flavour: "elections",
-    file: "voter.ts",
+    file: "core/raft/voter.ts",
     find: "return s.log.isUpToDate(m.lastTerm, m.lastIndex);",
     replace: "return true;",
   },
@@ -100,7 +101,7 @@ export const mutants: readonly Mutant[] = [
     name: "a second vote in one term",
     seed: 1,
     flavour: "elections",
-    file: "voter.ts",
+    file: "core/raft/voter.ts",
     find: '(s.votedFor === from || (s.votedFor === "" &&',
     replace: '(s.votedFor !== s.id || (s.votedFor === "" &&',
   },
@@ -109,7 +110,7 @@ export const mutants: readonly Mutant[] = [
     seed: 16,
     flavour: "reads",
     faults: ["squeeze"],
-    file: "voter.ts",
+    file: "core/raft/voter.ts",
     find: 'return s.role === "leader" || s.nowMs < s.promiseUntilMs;',
     replace: 'return s.role === "leader";',
   },
@@ -117,23 +118,23 @@ export const mutants: readonly Mutant[] = [
     name: "a follower acknowledges before its disk has the entries",
     seed: 4,
     flavour: "disks",
-    file: "follower.ts",
+    file: "core/raft/follower.ts",
     find: "matchIndex > s.disk.persistedIndex ? s.disk.latestSeq : s.disk.hardStateSeq;",
     replace: "s.disk.hardStateSeq;",
   },
   {
     name: "the leader counts itself before its disk has the entries",
-    seed: 3,
+    seed: 4,
     flavour: "disks",
-    file: "leader.ts",
+    file: "core/raft/leader.ts",
     find: "majorityOfVoters(s, s.disk.persistedIndex, (peer) => peer.matchIndex);",
     replace: "majorityOfVoters(s, s.log.lastIndex, (peer) => peer.matchIndex);",
   },
   {
     name: "messages leave before term and vote are durable",
-    seed: 8,
+    seed: 10,
     flavour: "elections",
-    file: "state.ts",
+    file: "core/raft/state.ts",
     find: "sendAfter(s, s.disk.hardStateSeq, to, message);",
     replace: "sendAfter(s, 0, to, message);",
   },
@@ -141,15 +142,15 @@ export const mutants: readonly Mutant[] = [
     name: "an adopted term is not persisted",
     seed: 1,
     flavour: "elections",
-    file: "state.ts",
+    file: "core/raft/state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
     replace: 'if (votedFor !== "") s.disk.writeHardState({ term, votedFor });',
   },
   {
     name: "a late message cuts what came after it",
-    seed: 1,
+    seed: 8,
     flavour: "any",
-    file: "follower.ts",
+    file: "core/raft/follower.ts",
     find:
       "if (term !== undefined) truncateFrom(s, entry.index);\n      break;\n    }\n    known++;\n  }",
     replace:
@@ -159,9 +160,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members before the last one is committed",
-    seed: 128,
+    seed: 27,
     flavour: "members",
-    file: "proposals.ts",
+    file: "core/raft/proposals.ts",
     find: "if (latest.index > s.commitIndex) return",
     replace: "if (latest.index < 0) return",
   },
@@ -169,15 +170,15 @@ export const mutants: readonly Mutant[] = [
     name: "a change of members that was cut off stays in force",
     seed: 16,
     flavour: "members",
-    file: "follower.ts",
+    file: "core/raft/follower.ts",
     find: "s.members.truncateFrom(index);",
     replace: "",
   },
   {
     name: "a server with a damaged log votes as if it had forgotten",
-    seed: 12,
+    seed: 17,
     flavour: "disks",
-    file: "restore.ts",
+    file: "core/raft/restore.ts",
     find: "promised: restored.promised,",
     replace: "promised: undefined,",
   },
@@ -186,36 +187,66 @@ export const mutants: readonly Mutant[] = [
     seed: 45,
     flavour: "reads",
     faults: ["squeeze"],
-    file: "restore.ts",
+    file: "core/raft/restore.ts",
     find: "s.promiseUntilMs = isAlone ? s.nowMs : s.nowMs + s.settings.electionMinMs;",
     replace: "s.promiseUntilMs = s.nowMs;",
   },
   {
     name: "a lease is counted from the answer instead of the question",
-    seed: 24,
+    seed: 37,
     flavour: "reads",
-    file: "lease.ts",
+    file: "core/raft/lease.ts",
     find: "const untilMs = sentMs + leaseOf(s, promiseMs);",
     replace: "const untilMs = s.nowMs + leaseOf(s, promiseMs);",
   },
 ];
 
-const root = resolve(import.meta.dir, "../..");
-const coreFolder = join(root, "services/raftd/core/raft");
+/** Planted into the state tables, so it takes runs with those. */
+export const storeMutants: readonly Mutant[] = [
+  {
+    name: "a write that is sent again is applied again",
+    seed: 1,
+    flavour: "reads",
+    file: "state/tables/clients.ts",
+    find: "return row.outcomes.get(sequence);",
+    replace: "return undefined;",
+  },
+];
 
-/** The core with this fault in it. Throws if the code no longer has the text to change. */
+const root = resolve(import.meta.dir, "../..");
+const raftd = join(root, "services/raftd");
+
+/** The core with this fault in it. */
 export async function plant(mutant: Mutant): Promise<RaftFactory> {
-  const folder = mkdtempSync(join(tmpdir(), "curia-mutant-"));
+  const { Raft } = await planted(mutant, ["core/raft"], "core/raft/raft.ts");
+  return (options) => new Raft(options);
+}
+
+/** The state tables with this fault in them. */
+export async function plantStore(mutant: Mutant): Promise<OpenStore> {
+  const folders = ["core/raft", "state", "state/tables", "state/archive"];
+  const { Store } = await planted(mutant, folders, "state/store.ts");
+  return (path) => new Store(path);
+}
+
+/** Throws if the code no longer has the text to change. */
+async function planted(mutant: Mutant, folders: string[], entry: string) {
+  const copy = mkdtempSync(join(tmpdir(), "curia-mutant-"));
   try {
-    for (const name of readdirSync(coreFolder).filter((file) => file.endsWith(".ts"))) {
-      const source = readFileSync(join(coreFolder, name), "utf8");
-      const changed = name === mutant.file ? mutated(source, mutant) : source;
-      writeFileSync(join(folder, name), changed.replaceAll('"#shared/', `"${root}/shared/`));
+    for (const folder of folders) {
+      mkdirSync(join(copy, folder), { recursive: true });
+      for (const name of readdirSync(join(raftd, folder)).filter((n) => n.endsWith(".ts"))) {
+        const file = `${folder}/${name}`;
+        const source = readFileSync(join(raftd, file), "utf8");
+        const changed = file === mutant.file ? mutated(source, mutant) : source;
+        const resolved = changed.replaceAll('"#shared/', `"${root}/shared/`)
+          .replaceAll('"#proto/', `"${root}/proto/gen/`);
+        writeFileSync(join(copy, file), resolved);
+      }
     }
-    const { Raft } = await import(pathToFileURL(join(folder, "raft.ts")).href);
-    return (options) => new Raft(options);
+    return await import(pathToFileURL(join(copy, entry)).href);
   } finally {
-    rmSync(folder, { recursive: true });
+    rmSync(copy, { recursive: true });
   }
 }
 

@@ -5,6 +5,7 @@ import { Random } from "#shared/random.ts";
 import { Raft } from "../../services/raftd/core/raft/raft.ts";
 import { Cluster } from "./cluster.ts";
 import { throwFaults } from "./faults.ts";
+import { kvStates, type StateKind } from "./kv.ts";
 import { drawMix, type FaultKind, type Flavour } from "./mix.ts";
 import type { RaftFactory } from "./world.ts";
 
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly seed: number;
   readonly minutes: number;
   readonly createRaft?: RaftFactory;
+  /** The replicated state: the small one of the simulator unless told otherwise. */
+  readonly states?: StateKind;
   readonly trace?: (line: string) => void;
   /** Instead of the flavour that the seed would draw. */
   readonly flavour?: Flavour;
@@ -39,7 +42,8 @@ export function runSeed(options: RunOptions): RunReport {
   const drawn = drawMix(random, options.flavour);
   const mix = options.faults ? { ...drawn, faults: options.faults } : drawn;
   const createRaft = options.createRaft ?? ((raftOptions) => new Raft(raftOptions));
-  const cluster = new Cluster({ random, mix, createRaft, trace: options.trace });
+  const states = options.states ?? kvStates;
+  const cluster = new Cluster({ random, mix, createRaft, states, trace: options.trace });
   const violation = explore(cluster, options.minutes * 60_000);
   const { counts, queue, history, checks } = cluster;
   const faults = Object.entries(counts).filter(([name]) => name.startsWith("fault "));

@@ -16,7 +16,7 @@ export type Source = typeof sources[number];
 
 export class SimServer implements SimTarget {
   readonly id: string;
-  readonly disk = new SimDisk();
+  readonly disk: SimDisk;
   readonly clock: SimClock;
   readonly #world: World;
   readonly #random: Random;
@@ -33,9 +33,10 @@ export class SimServer implements SimTarget {
   constructor(world: World, id: string) {
     this.id = id;
     this.#world = world;
+    this.disk = new SimDisk(world.states);
     this.#random = world.random.split();
     this.clock = new SimClock(world.queue, this.#random, world.settings.clockDriftMax);
-    this.state = new StateThread(world, this, emptyStateFile(), 0);
+    this.state = new StateThread(world, this, emptyStateFile(world.states), 0);
     this.snapshots = new SnapshotFiles(world, this);
   }
 
@@ -83,6 +84,7 @@ export class SimServer implements SimTarget {
     const file = isPowerLoss ? this.disk.checkpoint : survived;
     this.state.close();
     const copy = { kv: file.kv.clone(), configuration: file.configuration };
+    this.state.kv.close();
     this.state = new StateThread(this.#world, this, copy, this.disk.lastIndex);
     this.snapshots = new SnapshotFiles(this.#world, this);
   }

@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { flavours } from "./mix.ts";
 import { runSeed } from "./run.ts";
+import { StoreStates } from "./store-state.ts";
 
 /** How long new seeds are tried, in real time. */
 const EXPLORE_MS = 20_000;
@@ -38,6 +39,15 @@ test("new seeds hold every claim", () => {
   const hours = (virtualMs / 3_600_000).toFixed(2);
   console.log(`${seeds} seeds, ${hours} virtual hours, ${faults} faults, ${calls} calls checked`);
   expect(seeds).toBeGreaterThan(0);
+}, 120_000);
+
+test("the production state tables hold them too", () => {
+  for (const [seed, flavour] of [[1, "elections"], [2, "disks"], [3, "snapshots"]] as const) {
+    const states = new StoreStates();
+    const { violation } = runSeed({ seed, minutes: 0.3, flavour, states });
+    states.close();
+    expect(violation).toBeUndefined();
+  }
 }, 120_000);
 
 test("the same seed gives the same run", () => {

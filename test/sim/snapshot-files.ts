@@ -3,7 +3,7 @@
 
 import type { Effect } from "../../services/raftd/core/raft/machine.ts";
 import type { Snapshot } from "../../services/raftd/core/raft/messages.ts";
-import { KvState } from "./kv.ts";
+import type { SimState, StateKind } from "./kv.ts";
 import type { SimServer } from "./server.ts";
 import { count, type World } from "./world.ts";
 
@@ -89,13 +89,14 @@ export class SnapshotFiles {
     const { from, transfer, snapshot } = effect;
     const pieces = this.#incoming.get(transfer) ?? [];
     this.#incoming.delete(transfer);
-    const kv = decodeState(pieces);
+    const kv = decodeState(this.#world.states, pieces);
     if (!kv || kv.index !== snapshot.index) {
       return this.#server.input({ kind: "snapshot-install-failed", from, transfer });
     }
     count(this.#world, "snapshots installed");
     this.#world.trace?.(`${this.#server.id} installs the snapshot of ${kv.index} from ${from}`);
     // The pointer is switched: from here on a restart finds the new state, whatever the log holds.
+    this.#server.disk.checkpoint.kv.close();
     this.#server.disk.checkpoint = { kv: kv.clone(), configuration: snapshot.configuration };
     this.#server.state.replace({ kv, configuration: snapshot.configuration });
     const { random } = this.#world;
@@ -112,7 +113,7 @@ function kvIsEmpty(copy: Copy): boolean {
   return copy.snapshot.index === 0;
 }
 
-function decodeState(pieces: readonly Uint8Array[]): KvState | undefined {
+function decodeState(states: StateKind, pieces: readonly Uint8Array[]): SimState | undefined {
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let offset = 0;
   for (const piece of pieces) {
@@ -120,7 +121,7 @@ function decodeState(pieces: readonly Uint8Array[]): KvState | undefined {
     offset += piece.length;
   }
   try {
-    return KvState.decode(bytes);
+    return states.decode(bytes);
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { decodeConfiguration } from "../../services/raftd/core/raft/membership.t
 import type { Configuration, Entry, ReadMode } from "../../services/raftd/core/raft/messages.ts";
 import { EntryFeed } from "../../services/raftd/io/entry-feed.ts";
 import type { StateFile } from "./disk.ts";
-import { type Command, decodeCommand, encodeCommand, fold, hashBytes, type KvState } from "./kv.ts";
+import type { Command, SimState } from "./kv.ts";
 import type { SimServer } from "./server.ts";
 import { count, type World } from "./world.ts";
 
@@ -16,7 +16,7 @@ export type Request =
 
 /** `refused`: was not done. `unknown`: may have been done. */
 export type Answer =
-  | { readonly kind: "done"; readonly result: number | boolean }
+  | { readonly kind: "done"; readonly result: number | boolean | undefined }
   | { readonly kind: "refused" }
   | { readonly kind: "unknown" };
 
@@ -29,7 +29,7 @@ interface WaitingRead {
 }
 
 export class StateThread {
-  kv: KvState;
+  kv: SimState;
   configuration: Configuration;
   readonly #world: World;
   readonly #server: SimServer;
@@ -37,6 +37,7 @@ export class StateThread {
   #nextId: number;
   #isClosed = false;
   #isApplying = false;
+  #isCheckpointing = false;
   #commitIndex = 0;
   #leaseUntilMs = 0;
   #batch: { command: Command; reply: Reply }[] = [];
@@ -81,7 +82,7 @@ export class StateThread {
     const proposals = batch.map(({ command, reply }) => {
       const id = this.#nextId++;
       this.#writes.set(id, reply);
-      return { id, kind: "command" as const, bytes: encodeCommand(command) };
+      return { id, kind: "command" as const, bytes: this.#world.states.encodeCommand(command) };
     });
     this.#server.input({ kind: "proposed", proposals });
   }
@@ -188,33 +189,31 @@ export class StateThread {
     if (entry.index !== kv.index + 1) {
       throw new Error(`${this.#server.id} applies ${entry.index} after ${kv.index}`);
     }
-    kv.index = entry.index;
-    kv.term = entry.term;
-    kv.stampMs = entry.stampMs;
-    kv.digest = fold(fold(kv.digest, entry.term), hashBytes(entry.bytes));
-    let answer: Answer | undefined;
+    const outcome = kv.apply(entry);
+    if (outcome && !outcome.isNew) count(this.#world, "repeated writes recognised");
     if (entry.kind === "configuration") {
       this.configuration = decodeConfiguration(entry.index, entry.bytes);
-    } else if (entry.kind === "command") {
-      const outcome = kv.apply(decodeCommand(entry.bytes));
-      answer = outcome ? { kind: "done", result: outcome.result } : { kind: "unknown" };
-      if (outcome && !outcome.isNew) count(this.#world, "repeated writes recognised");
     }
+    const answer: Answer = outcome ? { kind: "done", result: outcome.result } : { kind: "unknown" };
     this.#world.checks.applied(this.#server.id, kv);
     const placed = this.#atIndex.get(entry.index);
     this.#atIndex.delete(entry.index);
-    if (entry.origin === this.#server.id && answer) this.#finish(entry.id, answer);
+    if (entry.origin === this.#server.id) this.#finish(entry.id, answer);
     if (placed && placed.term !== entry.term) this.#finish(placed.id, { kind: "refused" });
   }
 
   #checkpointIfDue(): void {
     const { disk } = this.#server;
+    if (this.#isCheckpointing) return;
     if (this.kv.index - disk.checkpoint.kv.index < this.#world.checkpointEvery) return;
+    this.#isCheckpointing = true;
     const kv = this.kv.clone();
     const file = { kv, configuration: this.configuration };
     this.#world.checks.content(this.#server.id, kv);
     this.#server.later(this.#world.random.between(1, 50), () => {
-      if (kv.index <= disk.checkpoint.kv.index) return;
+      this.#isCheckpointing = false;
+      if (kv.index <= disk.checkpoint.kv.index) return kv.close();
+      disk.checkpoint.kv.close();
       disk.checkpoint = file;
       count(this.#world, "checkpoints");
       this.#server.input({ kind: "snapshot-taken", index: kv.index });
@@ -223,6 +222,7 @@ export class StateThread {
 
   /** An installed snapshot takes the place of the state. */
   replace(file: StateFile): void {
+    this.kv.close();
     this.kv = file.kv;
     this.configuration = file.configuration;
     this.#world.checks.content(this.#server.id, this.kv);

@@ -5,6 +5,7 @@ import type { Random } from "#shared/random.ts";
 import type { Effect, Input, RaftStatus } from "../../services/raftd/core/raft/machine.ts";
 import type { RaftOptions } from "../../services/raftd/core/raft/raft.ts";
 import type { Checks } from "./checks.ts";
+import type { StateKind } from "./kv.ts";
 import type { Network } from "./network.ts";
 import type { EventQueue } from "./queue.ts";
 import type { RaftSettings } from "../../services/raftd/core/raft/settings.ts";
@@ -29,6 +30,7 @@ export interface World {
   readonly checks: Checks;
   readonly settings: RaftSettings;
   readonly createRaft: RaftFactory;
+  readonly states: StateKind;
   readonly disk: DiskMix;
   /** Applied entries between two checkpoints of the state file. */
   readonly checkpointEvery: number;

@@ -1,0 +1,151 @@
+// The production state tables under the simulator: one SQLite file per state, copied as raftd
+// copies it for snapshots.
+
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command as StoreCommand, KvVerb, LogRecord, Query } from "#proto/messages.js";
+import type { Entry } from "../../services/raftd/core/raft/messages.ts";
+import { Store } from "../../services/raftd/state/store.ts";
+import {
+  ABSENT,
+  type Command,
+  foldEntry,
+  type SimState,
+  type StateKind,
+  type WriteOp,
+  type WriteOutcome,
+} from "./kv.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const DIGEST_BYTES = 4;
+
+/** What state.ts exports, or a copy of it with a planted fault. */
+export type OpenStore = (path: string) => Store;
+
+export class StoreStates implements StateKind {
+  readonly swapsAnyValue = false;
+  readonly snapshotChunkBytes = 64 * 1024;
+  readonly #folder = mkdtempSync(join(fastFolder(), "curia-sim-state-"));
+  readonly #open: OpenStore;
+  #made = 0;
+
+  constructor(open: OpenStore = (path) => new Store(path)) {
+    this.#open = open;
+  }
+
+  empty(): SimState {
+    return this.openAt(this.newPath(), 0);
+  }
+
+  decode(bytes: Uint8Array): SimState {
+    const path = this.newPath();
+    const digest = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+    writeFileSync(path, bytes.subarray(DIGEST_BYTES));
+    return this.openAt(path, digest);
+  }
+
+  newPath(): string {
+    return join(this.#folder, `state-${this.#made++}.db`);
+  }
+
+  openAt(path: string, digest: number): SimState {
+    return new StoreState(this, path, this.#open(path), digest);
+  }
+
+  encodeCommand({ client, sequence, op }: Command): Uint8Array {
+    const command = StoreCommand.encode(StoreCommand.create({ kv: kvCommand(op) })).finish();
+    return LogRecord.encode({ client, sequence, floor: sequence, command }).finish();
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** In memory where there is such a place: the simulator loses what it wants lost by itself. */
+function fastFolder(): string {
+  return existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+}
+
+function kvCommand(op: WriteOp) {
+  const key = encoder.encode(op.key);
+  const bytes = (value: number) => encoder.encode(String(value));
+  switch (op.kind) {
+    case "put":
+      return { verb: KvVerb.KV_SET, key, value: bytes(op.value) };
+    case "cas":
+      return { verb: KvVerb.KV_CAS, key, value: bytes(op.to), index: 0 };
+    case "delete":
+      return { verb: KvVerb.KV_DELETE, key };
+    default:
+      return op satisfies never;
+  }
+}
+
+class StoreState implements SimState {
+  readonly #states: StoreStates;
+  readonly #path: string;
+  readonly #store: Store;
+  digest: number;
+
+  constructor(states: StoreStates, path: string, store: Store, digest: number) {
+    this.#states = states;
+    this.#path = path;
+    this.#store = store;
+    this.digest = digest;
+  }
+
+  get index(): number {
+    return this.#store.applied().index;
+  }
+
+  get term(): number {
+    return this.#store.applied().term;
+  }
+
+  get stampMs(): number {
+    return this.#store.applied().stampMs;
+  }
+
+  get(key: string): number {
+    const [row] = this.#store.read(Query.create({ kvGet: { key: encoder.encode(key) } })).kv;
+    return row ? Number(decoder.decode(row.value)) : ABSENT;
+  }
+
+  apply(entry: Entry): WriteOutcome | undefined {
+    this.digest = foldEntry(this.digest, entry);
+    const [outcome] = this.#store.apply([entry]).outcomes;
+    if (!outcome || outcome.errorCode > 0) return undefined;
+    const isCas = StoreCommand.decode(LogRecord.decode(entry.bytes).command).kv?.verb ===
+      KvVerb.KV_CAS;
+    return { result: isCas ? outcome.ok : undefined, isNew: outcome.index === entry.index };
+  }
+
+  clone(): SimState {
+    const path = this.#states.newPath();
+    this.#store.snapshotTo(path);
+    return this.#states.openAt(path, this.digest);
+  }
+
+  contentHash(): string {
+    return this.#store.contentHash();
+  }
+
+  encode(): Uint8Array {
+    const path = this.#states.newPath();
+    this.#store.snapshotTo(path);
+    const file = readFileSync(path);
+    rmSync(path);
+    const bytes = new Uint8Array(DIGEST_BYTES + file.length);
+    new DataView(bytes.buffer).setUint32(0, this.digest);
+    bytes.set(file, DIGEST_BYTES);
+    return bytes;
+  }
+
+  close(): void {
+    this.#store.close();
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(this.#path + suffix, { force: true });
+  }
+}
