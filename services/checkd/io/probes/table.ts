@@ -1,22 +1,24 @@
-// Which probe runs a check. Adding a kind: its file, and a row here.
+// Which probe runs a check. Adding a kind: its file, and a row here. A probe is loaded when the
+// first check of its kind runs: HTTP/2 and TLS cost more than the rest of checkd together.
 
 import type { CheckKind } from "../../core/check-rules.ts";
-import { probeDocker } from "./docker.ts";
-import { probeHttp } from "./http.ts";
-import { probeGrpc, probeH2ping } from "./http2.ts";
 import type { Probe } from "./probe.ts";
-import { probeScript } from "./script.ts";
-import { probeTcp } from "./tcp.ts";
-import { probeUdp } from "./udp.ts";
 
 /** TTL checks report for themselves; an alias reads other checks (alias.ts); Windows services are
  *  refused when they are registered. */
 export const probes: Record<Exclude<CheckKind, "ttl" | "alias" | "os_service">, Probe> = {
-  http: probeHttp,
-  tcp: probeTcp,
-  udp: probeUdp,
-  grpc: probeGrpc,
-  h2ping: probeH2ping,
-  script: probeScript,
-  docker: probeDocker,
+  http: loaded(async () => (await import("./http.ts")).probeHttp),
+  tcp: loaded(async () => (await import("./tcp.ts")).probeTcp),
+  udp: loaded(async () => (await import("./udp.ts")).probeUdp),
+  grpc: loaded(async () => (await import("./http2.ts")).probeGrpc),
+  h2ping: loaded(async () => (await import("./http2.ts")).probeH2ping),
+  script: loaded(async () => (await import("./script.ts")).probeScript),
+  docker: loaded(async () => (await import("./docker.ts")).probeDocker),
 };
+
+function loaded(load: () => Promise<Probe>): Probe {
+  return async (check, context) => {
+    const probe = await load();
+    return context.signal.aborted ? null : await probe(check, context);
+  };
+}
