@@ -184,11 +184,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a restarted voter forgets its promise",
-    seed: 45,
+    seed: 191,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/restore.ts",
-    find: "s.promiseUntilMs = isAlone ? s.nowMs : s.nowMs + s.settings.electionMinMs;",
+    find: "s.promiseUntilMs = isAlone(s) ? s.nowMs : s.nowMs + s.settings.electionMinMs;",
     replace: "s.promiseUntilMs = s.nowMs;",
   },
   {

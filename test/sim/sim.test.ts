@@ -12,6 +12,7 @@ const EXPLORE_MS = 20_000;
  *  run of a seed; what such a one showed has a test of its own beside the core. */
 const regressions = [
   { seed: 101_484, was: "a removed leader was the only one that could finish its removal" },
+  { seed: 201_067, was: "a vote outlived the first entry, and the server was blank no more" },
 ];
 
 test.each(regressions)("seed $seed: $was", ({ seed }) => {

@@ -13,6 +13,8 @@ import { type RaftState, resetElectionTimer, send, setTerm } from "./state.ts";
 export function mayStand(s: RaftState): boolean {
   if (!s.members.mayBeVoter(s.id, s.commitIndex)) return false;
   if (s.incoming?.isInstalling || s.isHalted) return false;
+  // A vote that outlives the first entry would leave a server that is neither blank nor a member.
+  if (s.disk.persistedIndex === 0) return false;
   const promised = s.promised;
   return !promised || s.log.lastTerm > promised.term ||
     (s.log.lastTerm === promised.term && s.log.lastIndex >= promised.index);

@@ -143,5 +143,4 @@ export function bootstrap(s: RaftState, id: number, configuration: Configuration
   setTerm(s, 1, "");
   appendEntries(s, [{ index: 1, term: 1, kind, stampMs: 0, origin: "", id: 0, bytes }]);
   s.effects.push({ kind: "answer-proposals", ids: [id], firstIndex: 1, term: 1 });
-  if (servers.length === 1 && servers[0]!.id === s.id) s.electionAtMs = s.nowMs;
 }

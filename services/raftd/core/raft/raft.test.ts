@@ -26,6 +26,21 @@ describe("a server alone", () => {
     expect(only(done, "commit")).toEqual([{ kind: "commit", index: 3 }]);
   });
 
+  test("does not stand before its first entry is on disk", () => {
+    const solo = new Solo(restoredFrom([]));
+    solo.isDiskQuick = false;
+    const configuration: Configuration = { index: 1, servers: servers("a") };
+    const [write] = only(
+      solo.input({ kind: "bootstrap-requested", id: 1, configuration }),
+      "persist",
+    );
+    expect(only(solo.tick(400), "persist")).toEqual([]);
+    solo.input({ kind: "persisted", seq: write!.seq });
+    expect(only(solo.tick(0), "persist")[0]).toMatchObject({
+      hardState: { term: 2, votedFor: "a" },
+    });
+  });
+
   test("that has a log refuses to bootstrap", () => {
     const solo = new Solo(threeServers());
     const configuration: Configuration = { index: 1, servers: servers("a") };

@@ -45,7 +45,7 @@ import {
   onSnapshotRead,
   onSnapshotWritten,
 } from "./snapshot.ts";
-import { type RaftState, resetElectionTimer } from "./state.ts";
+import { isAlone, type RaftState, resetElectionTimer } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { beginTransfer } from "./transfer.ts";
 import { onPreVote, onVote } from "./voter.ts";
@@ -247,6 +247,7 @@ function onPersisted(s: RaftState, seq: number): void {
   }
   countOwnElection(s);
   if (s.leadership) advanceCommit(s);
+  if (s.role === "follower" && isAlone(s)) s.electionAtMs = s.nowMs;
 }
 
 function onUnreachable(s: RaftState, id: ServerId): void {

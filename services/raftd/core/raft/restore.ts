@@ -8,7 +8,7 @@ import type { Restored } from "./machine.ts";
 import { Membership } from "./membership.ts";
 import type { ServerId } from "./messages.ts";
 import type { RaftSettings } from "./settings.ts";
-import { type RaftState, resetElectionTimer } from "./state.ts";
+import { isAlone, type RaftState, resetElectionTimer } from "./state.ts";
 
 export function restoredState(
   id: ServerId,
@@ -78,9 +78,7 @@ export function restoredState(
 export function start(s: RaftState, wallNowMs: number): void {
   s.wallOffsetMs = wallNowMs - s.nowMs;
   s.contactMs = s.nowMs;
-  const { latest } = s.members;
-  const isAlone = latest.index === 1 && latest.servers.length === 1 && s.members.isVoter(s.id);
-  s.promiseUntilMs = isAlone ? s.nowMs : s.nowMs + s.settings.electionMinMs;
+  s.promiseUntilMs = isAlone(s) ? s.nowMs : s.nowMs + s.settings.electionMinMs;
   resetElectionTimer(s);
-  if (isAlone) s.electionAtMs = s.nowMs;
+  if (isAlone(s)) s.electionAtMs = s.nowMs;
 }

@@ -218,6 +218,12 @@ export function resetElectionTimer(s: RaftState): void {
   s.electionAtMs = s.nowMs + s.random.between(electionMinMs, electionMaxMs);
 }
 
+/** Alone from the first entry on: nobody else can lead or ever was promised anything. */
+export function isAlone(s: RaftState): boolean {
+  const { latest } = s.members;
+  return latest.index === 1 && latest.servers.length === 1 && s.members.isVoter(s.id);
+}
+
 export function wallMs(s: RaftState): number {
   return Math.max(s.stampMs, Math.floor(s.nowMs + s.wallOffsetMs));
 }
