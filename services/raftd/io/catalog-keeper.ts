@@ -60,9 +60,7 @@ export class CatalogKeeper {
       node: (name) => nodes.find("", name),
       check: (node, id) => checks.find("", node, id),
       service: (node, id) => services.find("", node, id),
-      *nodesWithSerfHealth() {
-        for (const { node, checkId } of checks.list("")) if (checkId === serfHealth) yield node;
-      },
+      nodesWithSerfHealth: () => checks.nodesWith("", serfHealth),
     };
   }
 }

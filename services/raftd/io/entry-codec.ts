@@ -64,5 +64,6 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 /** The bytes in a buffer that holds nothing else, so that a transfer takes no one else's bytes. */
 export function ownBuffer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const isAlone = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
-  return (isAlone ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>;
+  // A Buffer's own slice would be a view of the same memory.
+  return (isAlone ? bytes : new Uint8Array(bytes)) as Uint8Array<ArrayBuffer>;
 }

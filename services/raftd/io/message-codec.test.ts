@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Entry, Message } from "../core/raft/messages.ts";
-import { packEntries, unpackEntries } from "./entry-codec.ts";
+import { ownBuffer, packEntries, unpackEntries } from "./entry-codec.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 
 const entry: Entry = {
@@ -89,6 +89,13 @@ for (const message of messages) {
 test("garbage is refused", () => {
   expect(() => decodeMessage(Uint8Array.of(0x08, 99))).toThrow("message kind");
   expect(() => decodeMessage(Uint8Array.of(0xff, 0xff, 0xff))).toThrow();
+});
+
+test("a transfer takes no bytes of others", () => {
+  const pooled = Buffer.from(Buffer.alloc(64).buffer, 8, 16);
+  const own = ownBuffer(pooled);
+  expect(own.buffer).not.toBe(pooled.buffer);
+  expect(own.buffer.byteLength).toBe(16);
 });
 
 test("packed entries come back from a buffer of their own", () => {

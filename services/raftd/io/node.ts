@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { AutopilotReply, ReadReply } from "#proto/messages.js";
+import type { AutopilotReply, Query, ReadReply } from "#proto/messages.js";
 import { BusServer } from "#shared/bus/server.ts";
 import { daemonClient, stateSocket } from "#shared/bus/state-client.ts";
 import type { Call, CallerClass } from "#shared/bus/types.ts";
@@ -115,6 +115,7 @@ export class Node {
     this.#transfers = new SnapshotTransfers(folder, this.#files, () => this.#link);
     const bookmark = () => ({ ...this.position(), ...this.contact() });
     this.watchStreams = new WatchStreams({
+      nodeNames: (query) => this.#nodeNames(query),
       indexOf: (query) => this.store.indexOf(query),
       bookmark,
     });
@@ -227,6 +228,11 @@ export class Node {
 
   autopilotHealth(): AutopilotReply {
     return this.#duties.autopilotHealth();
+  }
+
+  #nodeNames({ kind, node }: Query): string[] {
+    const name = kind === "node" ? this.store.nodeName(node.peerName, node.node) : undefined;
+    return name === undefined ? [] : [name];
   }
 
   /** Why it cannot serve yet, in words for an operator. */

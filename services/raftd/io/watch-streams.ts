@@ -8,6 +8,8 @@ import type { AppliedChanges } from "../state/store-types.ts";
 import { WatchTable } from "../state/watch.ts";
 
 export interface WatchSource {
+  /** Names of the node that a query names by its ID. */
+  nodeNames(query: Query): string[];
   /** Consul's index of the answer as it is now. */
   indexOf(query: Query): number;
   bookmark(): {
@@ -84,7 +86,7 @@ export class WatchStreams {
     }
     this.#remove(stream, change.add);
     const watch = this.#nextWatch++;
-    this.#table.add(watch, change.query);
+    this.#table.add(watch, change.query, this.#source.nodeNames(change.query));
     stream.watches.set(change.add, watch);
     this.#owners.set(watch, { stream, number: change.add });
     const index = this.#source.indexOf(change.query);
