@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Cluster, curia, said, serfHealth } from "./cluster.ts";
-import { type TestNode, until } from "./node.ts";
+import { TestNode, until } from "./node.ts";
 
 setDefaultTimeout(120_000);
 
@@ -11,11 +11,13 @@ const key = (fill: number) => Buffer.alloc(32, fill).toString("base64");
 const cluster = new Cluster({ servers: 1, clients: 2, config: { encrypt: key(1) } });
 const [server] = cluster.servers as [TestNode];
 const [near, far] = cluster.clients as [TestNode, TestNode];
-const newcomer = cluster.node(9, false);
+/** The pool's key, as it is changed. */
+let current = key(1);
+let newcomer: TestNode;
 
 beforeAll(() => cluster.start(), 120_000);
 afterAll(async () => {
-  await Promise.all([cluster.remove(), newcomer.remove()]);
+  await Promise.all([cluster.remove(), newcomer?.remove()]);
 }, 60_000);
 
 interface Member {
@@ -115,7 +117,7 @@ test("an event meant for one node reaches only that one", async () => {
 });
 
 test("the keys are listed, installed, used and removed", async () => {
-  const [old, fresh] = [key(1), (await said(near, "keygen")).trim()];
+  const [old, fresh] = [current, (await said(near, "keygen")).trim()];
   expect(Buffer.from(fresh, "base64").length).toBe(32);
   const list = (keys: Record<string, [lan: number, wan: number]>) => {
     const lines = (pool: 0 | 1, nodes: number) =>
@@ -136,6 +138,7 @@ test("the keys are listed, installed, used and removed", async () => {
   await said(far, "keyring", `-use=${fresh}`);
   await said(far, "keyring", `-remove=${old}`);
   expect(await said(far, "keyring", "-list")).toBe(list({ [fresh]: [3, 1] }));
+  current = fresh;
   const local = await far.json<{ WAN: boolean }[]>("/v1/operator/keyring?local-only=true");
   expect(local.map(({ WAN }) => WAN)).toEqual([false]);
 });
@@ -163,7 +166,9 @@ test("coordinates come to the catalog, give round trips and an order by nearness
       { Datacenter, AreaID, Coordinates },
     ) => [Datacenter, AreaID, Coordinates.map(({ Node }) => Node)]),
   ).toEqual([["dc1", "wan", ["server-1"]]]);
-  expect(await said(far, "rtt", "-wan", "server-1.dc1", "server-1.dc1")).toMatch(/using WAN coordinates/);
+  expect(await said(far, "rtt", "-wan", "server-1.dc1", "server-1.dc1")).toMatch(
+    /using WAN coordinates/,
+  );
 
   const at = async (node: string, x: number) => {
     const Coord = { Vec: [x, 0, 0, 0, 0, 0, 0, 0], Error: 1, Adjustment: 0, Height: 1e-5 };
@@ -240,7 +245,14 @@ for (const victim of [near, server]) {
 }
 
 test("a node is joined by hand, killed, forced to leave and pruned", async () => {
-  await newcomer.start().ready();
+  newcomer = new TestNode({
+    name: "newcomer",
+    address: cluster.net(9),
+    server: false,
+    config: { encrypt: current, retry_join: [] },
+  });
+  newcomer.start();
+  await until("it answers", 60_000, async () => (await newcomer.status("gossipd"))?.ready === true);
   expect(await said(server, "join", newcomer.address)).toBe(
     "Successfully joined cluster by contacting 1 nodes.\n",
   );

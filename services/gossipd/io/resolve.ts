@@ -2,8 +2,11 @@
 // node name before a slash, and `exec=` or `provider=` forms.
 import { execFile } from "node:child_process";
 import { lookup } from "node:dns/promises";
+import { parseDurationMs } from "#shared/consul/duration.ts";
 import { parseAddress } from "../core/address.ts";
 import type { Peer } from "../core/border.ts";
+import { mdnsQuestion, parsePairs } from "../core/discovery.ts";
+import { askMdns } from "./mdns.ts";
 
 export interface Resolved {
   peers: Peer[];
@@ -33,13 +36,30 @@ async function resolveOne(address: string, defaultPort: number): Promise<Peer[]>
     const lines = await runExec(address.slice("exec=".length));
     return (await Promise.all(lines.map((line) => resolveHost(line, defaultPort)))).flat();
   }
-  const provider = /(?:^|\s)provider=(\S+)/.exec(address)?.[1];
-  if (provider !== undefined) {
+  return /(?:^|\s)provider=/.test(address) ? discover(address) : resolveHost(address, defaultPort);
+}
+
+async function discover(text: string): Promise<Peer[]> {
+  const pairs = parsePairs(text);
+  if (pairs === undefined) throw new Error("expected key=value pairs");
+  const provider = pairs.get("provider");
+  if (provider !== "mdns") {
     throw new Error(
-      `discovery provider "${provider}" is not supported; use addresses, DNS or exec=`,
+      `discovery provider "${provider}" is not supported; use addresses, DNS, exec= or provider=mdns`,
     );
   }
-  return resolveHost(address, defaultPort);
+  const question = mdnsQuestion(pairs, (duration) => {
+    try {
+      return parseDurationMs(duration);
+    } catch {
+      return undefined;
+    }
+  });
+  if (typeof question === "string") throw new Error(question);
+  return (await askMdns(question)).flatMap(({ host, port }) => {
+    const address = parseAddress(host);
+    return address ? [{ address, port }] : [];
+  });
 }
 
 async function resolveHost(address: string, defaultPort: number): Promise<Peer[]> {
