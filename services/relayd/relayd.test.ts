@@ -52,7 +52,10 @@ async function startServer(node: string) {
   return { node, bus, event, callers };
 }
 
-async function startNode(members: MemberEventInput[], isServer = false) {
+const holdMs = 300;
+
+/** Without `members` gossipd says nothing. */
+async function startNode(members: MemberEventInput[] | undefined, isServer = false) {
   const runDir = mkdtempSync(join(tmpdir(), "curia-relayd-"));
   closing.push(() => rmSync(runDir, { recursive: true, force: true }));
   const { log } = openLog({ daemon: "relayd", node: "c1", level: "error" });
@@ -62,13 +65,15 @@ async function startNode(members: MemberEventInput[], isServer = false) {
   gossip.serve(Gossip, {
     watchMembers(_pool, _call, stream) {
       streams.push(stream);
+      if (members === undefined) return;
       for (const member of members) stream.write(member);
       stream.write({ kind: "view-complete" });
     },
   });
   await gossip.listen({ path: join(runDir, "gossipd.sock") });
   closing.push(() => gossip.stop(0));
-  const config = { runDir, server: isServer } as EffectiveConfig;
+  const raft = { rpcHoldTimeoutMs: holdMs };
+  const config = { runDir, server: isServer, raft } as EffectiveConfig;
   const bus = new BusServer({ identity });
   const daemon = await start(
     {
@@ -179,8 +184,11 @@ describe("relayd on a server node", () => {
     expect((await client.of(State).read(query)).nodes[0]!.node).toBe("own");
   });
 
-  test("holds calls for its raftd when that is the only server", async () => {
-    const { client, runDir } = await startNode([], true);
+  test.each([
+    ["is the only server", []],
+    ["starts before gossipd tells", undefined],
+  ])("holds calls for its raftd when that %s", async (_, members) => {
+    const { client, runDir } = await startNode(members, true);
     const answer = client.of(State).read(query);
     await client.of(Control).status({}).catch(() => {});
     const raftd = new BusServer({ identity: identityOf("raftd", "c1") });
@@ -188,5 +196,26 @@ describe("relayd on a server node", () => {
     await raftd.listen({ path: join(runDir, "state.sock") });
     closing.push(() => raftd.stop(0));
     expect((await answer).nodes[0]!.node).toBe("own");
+  });
+
+  test("says that there is no leader once it has held a call for long enough", async () => {
+    for (const members of [[], undefined]) {
+      const { client } = await startNode(members, true);
+      const startedMs = performance.now();
+      const failure = await client.of(State).read(query).catch((error) => error);
+      expect(failure).toMatchObject({ code: "no-leader", message: "No cluster leader" });
+      expect(performance.now() - startedMs).toBeGreaterThanOrEqual(holdMs - 1);
+    }
+  });
+
+  test("may be away with its raftd: then there is no leader either", async () => {
+    const runDir = mkdtempSync(join(tmpdir(), "curia-relayd-"));
+    closing.push(() => rmSync(runDir, { recursive: true, force: true }));
+    const { log } = openLog({ daemon: "apid", node: "c1", level: "error" });
+    const config = { runDir, server: true };
+    const client = stateClient({ config, identity: identityOf("apid", "c1"), log });
+    closing.push(() => client.close());
+    const failure = await client.of(State).read(query, { timeoutMs: 50 }).catch((error) => error);
+    expect(failure.code).toBe("no-leader");
   });
 });

@@ -2,7 +2,7 @@
 // backoff, and what is unanswered then sent again as far as its method allows.
 
 import type { ContextInput, Hello } from "#proto/messages.js";
-import { CuriaError } from "../errors.ts";
+import { CuriaError, type ErrorCode } from "../errors.ts";
 import { Connection, type ConnectionOwner, type ConnectionSettings } from "./connection.ts";
 import { newCounts, silentLog } from "./counts.ts";
 import { Deadlines } from "./deadline.ts";
@@ -31,6 +31,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   readonly peerDaemon = (): string => this.#current?.identity.daemon ?? "";
   readonly #dialer: Dialer;
   readonly #waits: boolean;
+  readonly #unreachableCode: ErrorCode;
   readonly #queuedMax: number;
   readonly #waitingMax: number;
   readonly #deadlines: Deadlines;
@@ -45,6 +46,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
     this.daemon = options.daemon;
     this.counts = options.counts ?? newCounts();
     this.#waits = options.waits ?? true;
+    this.#unreachableCode = options.unreachableCode ?? "unavailable";
     this.#queuedMax = options.queuedMax ?? queuedMaxDefault;
     this.#waitingMax = options.waitingMax ?? 20_000;
     this.#sequencers = options.sequencers ?? processSequencers;
@@ -177,7 +179,7 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
 
   #unreachable(): CuriaError {
     return new CuriaError(
-      "unavailable",
+      this.#unreachableCode,
       `Cannot reach ${this.daemon}: ${this.#dialer.lastProblem}`,
     );
   }

@@ -1,5 +1,6 @@
 // Options of both ends of the bus, and their bounds.
 
+import type { ErrorCode } from "../errors.ts";
 import type { Sequencers } from "./resend.ts";
 import type { Transport } from "./transport.ts";
 import type { Address, BusCounts, BusLog, Identity } from "./types.ts";
@@ -26,6 +27,8 @@ export interface BusClientOptions {
   waitingMax?: number;
   backoffMs?: { first: number; most: number };
   pingIntervalMs?: number;
+  /** What a call is refused with that waited for a connection in vain; `unavailable` when absent. */
+  unreachableCode?: ErrorCode;
   /** False: calls fail at once when no address answers or the connection breaks; the owner decides
    *  what to send again, and where. */
   waits?: boolean;

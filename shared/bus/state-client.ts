@@ -12,7 +12,7 @@ export interface Caller {
 }
 
 /** The replicated state: raftd on a server, relayd on a client node; while raftd is away a server
- *  goes through relayd to another server. */
+ *  goes through relayd to another server. When neither comes in time there is no leader for us. */
 export function stateClient(caller: Caller, options: Partial<BusClientOptions> = {}): BusClient {
   const { runDir, server } = caller.config;
   const addresses: Address[] = [{ path: stateSocket(runDir) }];
@@ -20,6 +20,7 @@ export function stateClient(caller: Caller, options: Partial<BusClientOptions> =
   return new BusClient({
     addresses,
     daemon: server ? "raftd" : "relayd",
+    unreachableCode: server ? "no-leader" : "no-servers",
     identity: caller.identity,
     log: caller.log,
     ...options,

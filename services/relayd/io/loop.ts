@@ -12,10 +12,13 @@ import { Random } from "#shared/random.ts";
 import { Balance } from "../core/balance.ts";
 import { findWay, type RouteSettings } from "../core/route.ts";
 import { type Pool, type Server, Servers } from "../core/servers.ts";
+import { HeldCalls } from "./held-calls.ts";
 import { Links } from "./links.ts";
 
-/** How long a call may wait for the first list of members. */
+/** How long a client node's call may wait for the first list of members. */
 const membersWaitMs = 5_000;
+/** How often this node's raftd is looked for while calls wait for it. */
+const ownServerIntervalMs = 25;
 const resubscribeMs = 200;
 /** gossipd's bookmarks come each second. */
 const silenceMs = 5_000;
@@ -34,8 +37,9 @@ export class RelayLoop {
   readonly #pools: Pool[];
   readonly #streams = new Map<Pool, { stream: InStream<MemberEvent>; heardMs: number }>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  /** Calls that wait for the first list of members. */
-  #waiting: (() => void)[] = [];
+  /** Calls that wait for the first list of members, or for this node's raftd. */
+  readonly #held = new HeldCalls();
+  #isLooking = false;
   /** Open streams by the caller's connection: they end when it moves to another server. */
   readonly #openStreams = new Map<number, Set<Call>>();
   #isStopped = false;
@@ -52,6 +56,7 @@ export class RelayLoop {
     this.#pools = config.server ? ["lan", "wan"] : ["lan"];
     this.#gossip = daemonClient(context, "gossipd");
     this.#ownServer = daemonClient(context, "state");
+    this.#ownServer.onConnected = () => this.#held.changed();
     this.#links = new Links(identity, log, this.counts, {
       failed: (id) => this.#balance.failed(id, performance.now()),
       answered: (id) => this.#balance.answered(id),
@@ -86,7 +91,7 @@ export class RelayLoop {
     this.#gossip.close();
     this.#ownServer.close();
     this.#links.close();
-    this.#wake();
+    this.#held.close();
   }
 
   /** The route hook of the bus server. */
@@ -100,11 +105,11 @@ export class RelayLoop {
       case "servers":
         return this.#link(call, way.candidates);
       case "own-server":
-        return this.#ownServer;
+        return this.#ownServer.isConnected ? this.#ownServer : this.#hold(call);
       case "refuse":
         throw new CuriaError(way.code, way.message);
       case "wait":
-        return this.#awaitMembers(method, call);
+        return this.#hold(call);
     }
   }
 
@@ -131,20 +136,48 @@ export class RelayLoop {
     return open;
   }
 
-  async #awaitMembers(method: Method, call: Call): Promise<BusClient> {
-    const limitMs = Math.min(membersWaitMs, call.deadlineMs - performance.now());
-    await new Promise<void>((resolve) => {
-      const timer = this.#after(Math.max(0, limitMs), resolve);
-      this.#waiting.push(() => {
-        this.#forget(timer);
-        resolve();
-      });
+  /** A server holds calls as long as Consul does while there is no leader: its raftd may be about to
+   *  start. */
+  async #hold(call: Call): Promise<BusClient> {
+    const { isServer } = this.#settings;
+    const limitMs = isServer ? this.#context.config.raft.rpcHoldTimeoutMs : membersWaitMs;
+    const endMs = Math.min(performance.now() + limitMs, call.deadlineMs);
+    while (true) {
+      const way = findWay(call.context, this.#servers, this.#settings);
+      if (way.kind === "servers") return this.#link(call, way.candidates);
+      if (way.kind === "refuse") throw new CuriaError(way.code, way.message);
+      // Its raftd may be back before gossipd has told who else is there.
+      if (way.kind === "own-server" || (isServer && this.#isOwn(call))) {
+        if (this.#ownServer.isConnected) return this.#ownServer;
+        this.#lookForOwnServer();
+      }
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0 || this.#isStopped) throw this.#nowhere(call);
+      await this.#held.wait(leftMs);
+    }
+  }
+
+  #nowhere(call: Call): CuriaError {
+    if (!this.#settings.isServer) return new CuriaError("no-servers", "No known Consul servers");
+    return this.#isOwn(call)
+      ? new CuriaError("no-leader", "No cluster leader")
+      : new CuriaError("no-path-to-datacenter", "No path to datacenter");
+  }
+
+  /** For the state of this datacenter, on whichever server. */
+  #isOwn({ context: { datacenter, target } }: Call): boolean {
+    const isHere = datacenter === "" || datacenter === this.#settings.datacenter;
+    return isHere && !target.startsWith("node:");
+  }
+
+  #lookForOwnServer(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#ownServer.connect();
+    this.#after(ownServerIntervalMs, () => {
+      this.#isLooking = false;
+      if (this.#held.count > 0 && !this.#ownServer.isConnected) this.#lookForOwnServer();
     });
-    const way = findWay(call.context, this.#servers, this.#settings);
-    if (way.kind === "servers") return this.#link(call, way.candidates);
-    if (way.kind === "own-server") return this.#ownServer;
-    if (way.kind === "refuse") throw new CuriaError(way.code, way.message);
-    throw new CuriaError("no-servers", `No known Consul servers (${method.name})`);
   }
 
   // ---- members
@@ -184,11 +217,7 @@ export class RelayLoop {
       .flatMap((datacenter) => this.#servers.of(datacenter).map((server) => server.id));
     this.#links.keep(new Set(ids));
     this.#context.log.info({ servers: ids.length }, "servers changed");
-    if (this.#servers.isWhole("lan")) this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#held.changed();
   }
 
   // ---- balance
@@ -220,11 +249,6 @@ export class RelayLoop {
     }, delayMs);
     this.#timers.add(timer);
     return timer;
-  }
-
-  #forget(timer: ReturnType<typeof setTimeout>): void {
-    clearTimeout(timer);
-    this.#timers.delete(timer);
   }
 
   #every(intervalMs: number, fire: () => void): void {
