@@ -2,7 +2,7 @@
 
 import { Command } from "#proto/messages.js";
 import type { DaemonContext } from "#shared/daemon.ts";
-import { type CatalogRows, reconcile, serfHealth } from "../core/duties/reconcile.ts";
+import { type CatalogRows, idConflicts, reconcile, serfHealth } from "../core/duties/reconcile.ts";
 import type { Store } from "../state/store.ts";
 import { bootTimeMs } from "./clock.ts";
 import type { Members } from "./members.ts";
@@ -42,7 +42,16 @@ export class CatalogKeeper {
     const { version } = this.#members;
     if (nowMs - this.#doneMs < INTERVAL_MS && this.#doneVersion === version) return;
     const { datacenter, node } = this.#context.identity;
-    const commands = reconcile([...this.#members.all()], this.#rows(), { datacenter, self: node });
+    const members = [...this.#members.all()];
+    const settings = { datacenter, self: node };
+    const rows = this.#rows();
+    for (const { member, holder, id } of idConflicts(members, rows, settings)) {
+      const text =
+        `node ID ${id} of "${member}" belongs to the live node "${holder}": it is kept ` +
+        "out of the catalog; give it an ID of its own (node_id, or remove its node-id file)";
+      this.#context.log.error({ member, holder, id }, text);
+    }
+    const commands = reconcile(members, rows, settings);
     for (const command of commands) {
       const encoded = Command.encode(command).finish();
       const outcome = await this.#proposals.propose(encoded, undefined, APPLY_TIMEOUT_MS);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Check, type CommandInput, Member, Node, Service } from "#proto/messages.js";
-import { type CatalogRows, reconcile } from "./reconcile.ts";
+import { type CatalogRows, idConflicts, reconcile } from "./reconcile.ts";
 
 const settings = { datacenter: "dc1", self: "server-1" };
 const member = (name: string, status: number, tags: Record<string, string> = {}) =>
@@ -95,4 +95,32 @@ test("a node without its checkd is critical and says so", () => {
   const [command] = reconcile([member("a", 1, { checkd: "absent" })], new Rows(), settings);
   expect(command!.register!.checks![0]).toMatchObject({ status: "critical" });
   expect(command!.register!.checks![0]!.output).toContain("checkd");
+});
+
+test("guests of the pool are left out, and a node of their name is not forgotten", () => {
+  const rows = new Rows();
+  const guest = member("guest", 1, { role: "web" });
+  expect(reconcile([guest, Member.create({ name: "bare", status: 1 })], rows, settings)).toEqual(
+    [],
+  );
+  rows.take(reconcile([member("guest", 1)], rows, settings));
+  expect(reconcile([guest], rows, settings)).toEqual([]);
+});
+
+test("of two live nodes with one ID the one in the catalog keeps it", () => {
+  const rows = new Rows();
+  const [old, copy] = [member("old", 1, { id: "same" }), member("copy", 1, { id: "SAME" })];
+  rows.take(reconcile([old], rows, settings));
+  expect(reconcile([copy, old], rows, settings)).toEqual([]);
+  expect(idConflicts([copy, old], rows, settings)).toEqual([
+    { member: "copy", holder: "old", id: "same" },
+  ]);
+  // Nobody has it yet: the first by name. Gone is gone: the other may have it then.
+  expect(idConflicts([old, copy], new Rows(), settings)).toEqual([
+    { member: "old", holder: "copy", id: "same" },
+  ]);
+  const gone = member("old", 4, { id: "same" });
+  expect(idConflicts([gone, copy], rows, settings)).toEqual([]);
+  expect(reconcile([gone, copy], rows, settings).map(({ register }) => register!.node!.node))
+    .toContain("copy");
 });

@@ -25,6 +25,13 @@ const consulService = "consul";
 /** Serf's status numbers. */
 const status = { alive: 1, leaving: 2, left: 3, failed: 4 } as const;
 
+/** Two nodes that are there at once under one ID: the catalog would rename one to the other. */
+export interface IdConflict {
+  member: string;
+  holder: string;
+  id: string;
+}
+
 /** The commands that bring the catalog in line, in order; empty: it is. `members` is everyone gossip
  *  knows, failed and left ones too. */
 export function reconcile(
@@ -32,13 +39,13 @@ export function reconcile(
   rows: CatalogRows,
   settings: ReconcileSettings,
 ): CommandInput[] {
-  const ours = members.filter(({ tags }) => tags["dc"] === settings.datacenter);
-  const known = new Set(ours.map(({ name }) => name.toLowerCase()));
+  const ours = members.filter((member) => isAgent(member, settings.datacenter));
+  const refused = new Set(idConflicts(ours, rows, settings).map(({ member }) => member));
   const commands = ours.flatMap((member) => {
     switch (member.status) {
       case status.alive:
       case status.leaving:
-        return registerAlive(member, rows, settings);
+        return refused.has(member.name) ? [] : registerAlive(member, rows, settings);
       case status.failed:
         return registerFailed(member, rows, settings);
       case status.left:
@@ -47,11 +54,42 @@ export function reconcile(
         return [];
     }
   });
+  const known = new Set(members.map(({ name }) => name.toLowerCase()));
   for (const name of rows.nodesWithSerfHealth()) {
     const isOurs = name.toLowerCase() === settings.self.toLowerCase();
     if (!known.has(name.toLowerCase()) && !isOurs) commands.push(...deregister(name, rows));
   }
   return commands;
+}
+
+/** Who may not take its ID because another live node has it: the one in the catalog stays, else the
+ *  first by name. */
+export function idConflicts(
+  members: readonly Member[],
+  rows: CatalogRows,
+  { datacenter }: ReconcileSettings,
+): IdConflict[] {
+  const claims = new Map<string, Member[]>();
+  for (const member of members) {
+    const id = (member.tags["id"] ?? "").toLowerCase();
+    const isThere = member.status === status.alive || member.status === status.leaving;
+    if (id === "" || !isThere || !isAgent(member, datacenter)) continue;
+    claims.set(id, [...claims.get(id) ?? [], member]);
+  }
+  return [...claims].flatMap(([id, claimants]) => {
+    if (claimants.length === 1) return [];
+    const sorted = claimants.toSorted((a, b) => a.name < b.name ? -1 : 1);
+    const holder = sorted.find(({ name }) => rows.node(name)?.id.toLowerCase() === id) ??
+      sorted[0]!;
+    return sorted.filter((member) => member !== holder)
+      .map(({ name }) => ({ member: name, holder: holder.name, id }));
+  });
+}
+
+/** Guests of the pool, such as plain Serf agents, are no nodes of the catalog. */
+function isAgent({ tags }: Member, datacenter: string): boolean {
+  const { role, dc } = tags;
+  return dc === datacenter && (role === "node" || role === "consul");
 }
 
 function registerAlive(
