@@ -178,8 +178,9 @@ export class Node {
       files: this.#files,
       link: this.#link,
     });
-    this.stateServer = new BusServer({ identity, log });
-    this.remoteServer = new BusServer({ identity, log });
+    const { counts } = context.bus;
+    this.stateServer = new BusServer({ identity, log, counts });
+    this.remoteServer = new BusServer({ identity, log, counts });
     this.remoteServer.classify = (hello): CallerClass => {
       if (hello.datacenter !== identity.datacenter) return "remote";
       const { servers } = this.#replica.configuration;
