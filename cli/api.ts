@@ -48,7 +48,7 @@ export class ApiClient {
     const isFine = response.status === 200 || options.accept?.includes(response.status);
     if (!isFine) {
       throw new ApiError(
-        `Unexpected response code: ${response.status} (${text})`,
+        `Unexpected response code: ${response.status} (${text.trim()})`,
         response.status,
         text,
       );

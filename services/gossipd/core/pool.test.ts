@@ -175,7 +175,7 @@ test("a join reports whom it reached and why it failed", () => {
     kind: "joined",
     join: 3,
     contactedCount: 1,
-    errors: ["failed to join 10.0.0.2:8301: connection refused"],
+    errors: ["Failed to join 10.0.0.2:8301: connection refused"],
   });
   const told = serfSent(bench.pass(1_000)).filter((message) => message.kind === "join");
   expect(told[0]).toMatchObject({ body: { Node: "me" } });

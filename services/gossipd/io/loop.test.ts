@@ -92,7 +92,7 @@ test("a stranger's key, and none at all, do not get in", async () => {
     expect([contactedCount, errors.length]).toEqual([0, 1]);
   }
   expect(naked.effects.find((effect) => effect.kind === "joined")).toMatchObject({
-    errors: [expect.stringContaining("failed to join")],
+    errors: [expect.stringContaining("Failed to join")],
   });
   expect(a.loop.machine.members().length).toBe(1);
 }, 10_000);

@@ -137,7 +137,7 @@ function finishExchange(
   attempt.openCount--;
   if (failure === undefined) attempt.contactedCount++;
   else if (attempt.errors.length < errorsMax) {
-    attempt.errors.push(`failed to join ${formatEndpoint(purpose.peer)}: ${failure}`);
+    attempt.errors.push(`Failed to join ${formatEndpoint(purpose.peer)}: ${failure}`);
   }
   continueJoin(pool, purpose.join);
 }
