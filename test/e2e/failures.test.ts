@@ -82,7 +82,10 @@ test("3 of 3, 2 of 3, 1 of 3, 2 of 3", async () => {
   await leader.ready();
   await writes(last, "back");
   await writes(leader, "back-too");
-  expect((await stale(last, "two")).knowsLeader).toBe("true");
+  // Stale reads learn of a leader with the next bookmark.
+  await until("stale reads know the leader", 5_000, async () => {
+    return (await stale(last, "two")).knowsLeader === "true";
+  });
   second.start();
   await second.ready();
   await until("all have the same", 20_000, async () => {

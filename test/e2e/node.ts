@@ -23,6 +23,8 @@ export interface NodeOptions {
   retryJoin?: string[];
   /** More of the agent's configuration. */
   config?: Record<string, unknown>;
+  /** Instead of the program under test. */
+  program?: readonly string[];
   /** Kept between two starts of the same node. */
   folder?: string;
 }
@@ -83,7 +85,8 @@ export class TestNode {
       }),
     );
     const output = Bun.file(this.logFile);
-    this.#agent = Bun.spawn([...program, "agent", "-config-file", file], {
+    const { program: own = program } = this.#options;
+    this.#agent = Bun.spawn([...own, "agent", "-config-file", file], {
       stdin: "ignore",
       stdout: output,
       stderr: output,
