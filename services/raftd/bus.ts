@@ -1,6 +1,8 @@
 // What raftd answers on the bus: one method per call of proto/raftd.proto.
 
 import {
+  type Chunk,
+  type ChunkInput,
   Command,
   type Empty,
   type Outcome,
@@ -11,13 +13,21 @@ import {
 } from "#proto/messages.js";
 import { Raft, State } from "#proto/services.ts";
 import type { BusServer } from "#shared/bus/server.ts";
-import { type Call, EncodedMessage, type Handlers } from "#shared/bus/types.ts";
+import {
+  type Call,
+  EncodedMessage,
+  type Handlers,
+  type InStream,
+  type OutStream,
+} from "#shared/bus/types.ts";
 import { CuriaError } from "#shared/errors.ts";
 import type { ReadMode } from "./core/raft/messages.ts";
 import type { Node } from "./io/node.ts";
 
 /** How long a call without a deadline may wait for a leader. */
 const TIMEOUT_MS = 60_000;
+/** Large archives take their time. */
+const RESTORE_TIMEOUT_MS = 600_000;
 
 /** Serves raftd's methods; the same on the local socket and on the server port. */
 export function serveRaftd(server: BusServer, node: Node): void {
@@ -113,7 +123,24 @@ function raftHandlers(node: Node): Handlers<typeof Raft> {
     autopilotHealth: () => node.autopilotHealth(),
     removePeer: (request) => node.operator.removePeer(request).then(empty),
     transferLeader: (request) => node.operator.transferLeader(request).then(empty),
+    saveSnapshot: (_request, call, stream) => saveSnapshot(node, call, stream),
+    restoreSnapshot: (items, call) => restoreSnapshot(node, items, call),
   };
+}
+
+async function saveSnapshot(node: Node, call: Call, out: OutStream<ChunkInput>): Promise<void> {
+  const mode = modeOf(call);
+  if (mode === "stale") refuseUnjoined(node);
+  // The archive holds all that was acknowledged before it was asked for.
+  else await node.gate.wait("consistent", remainingMs(call));
+  await node.snapshots.saves.save(call, out);
+}
+
+async function restoreSnapshot(node: Node, items: InStream<Chunk>, call: Call): Promise<ReadMeta> {
+  const timeoutMs = Math.min(RESTORE_TIMEOUT_MS, call.deadlineMs - performance.now());
+  await node.snapshots.restores.restore(items, timeoutMs);
+  const { index, generation } = node.position();
+  return { ...node.contact(), index, generation, appliedIndex: index, notFound: false };
 }
 
 function modeOf(call: Call): ReadMode | "stale" {

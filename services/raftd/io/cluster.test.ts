@@ -15,6 +15,8 @@ import { ConsensusLink } from "./consensus-link.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadGate } from "./reads.ts";
 import { Replica } from "./replica.ts";
+import { RestoreBuilder } from "./restore-builder.ts";
+import { SnapshotLink } from "./snapshot-link.ts";
 import { SnapshotTransfers } from "./snapshot-transfers.ts";
 import { SharedWords } from "./thread-messages.ts";
 
@@ -97,7 +99,7 @@ class TestServer {
       },
     });
     this.proposals = new Proposals(
-      { id, holdMs: 10_000, propose: (n, record) => this.link.propose(n, record) },
+      { id, holdMs: 10_000, propose: (n, bytes, kind) => this.link.propose(n, bytes, kind) },
       `client-${id}`,
     );
     this.gate = new ReadGate({
@@ -106,6 +108,7 @@ class TestServer {
       request: (n, mode) => this.link.requestRead(n, mode),
     }, 0);
     const store = this.store as unknown as Store;
+    const worker = new SnapshotLink();
     this.replica = new Replica({
       files: { current: store },
       link: this.link,
@@ -113,9 +116,12 @@ class TestServer {
       gate: this.gate,
       transfers: new SnapshotTransfers(
         folder,
-        { ...store, install: () => false } as never,
+        { current: store, install: () => false },
+        worker,
         () => this.link,
       ),
+      builder: new RestoreBuilder(folder, { install: () => false }, worker),
+      checkpoint: () => Promise.resolve(false),
       checkpointEntries: 1e9,
       checkpointIntervalMs: 1e9,
     }, {

@@ -53,7 +53,7 @@ export class ConsensusLink {
     return this.#started.promise;
   }
 
-  propose(id: number, bytes: Uint8Array, kind: "command" | "barrier" = "command"): void {
+  propose(id: number, bytes: Uint8Array, kind: "command" | "barrier"): void {
     this.#proposals.push({ id, kind: kind === "barrier" ? 1 : 0, bytes });
     this.#flushSoon();
   }

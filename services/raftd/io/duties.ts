@@ -74,6 +74,10 @@ export class Duties {
 
   changed(changes: AppliedChanges | "everything"): void {
     this.#expiry.changed(changes);
+    if (changes !== "everything" || !this.#isReadyLeader) return;
+    // The catalog of another time: everyone is looked at again.
+    this.#catalog.restart();
+    this.run();
   }
 
   /** Looks at everything again, soon and never twice at once. */

@@ -20,7 +20,7 @@ import { Proposals } from "./proposals.ts";
 import { ReadGate } from "./reads.ts";
 import { Replica } from "./replica.ts";
 import { Routes } from "./routes.ts";
-import { SnapshotTransfers } from "./snapshot-transfers.ts";
+import { removeTemporary, Snapshots } from "./snapshots.ts";
 import { StateFiles } from "./state-files.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { SharedWords } from "./thread-messages.ts";
@@ -36,6 +36,7 @@ export class Node {
   readonly subscriptions: Subscriptions;
   readonly operator: Operator;
   readonly routes: Routes;
+  readonly snapshots: Snapshots;
   /** On state.sock: what local daemons call. */
   readonly stateServer: BusServer;
   /** Behind the server port: what other nodes call. */
@@ -44,7 +45,6 @@ export class Node {
   readonly #files: StateFiles;
   readonly #link: ConsensusLink;
   readonly #replica: Replica;
-  readonly #transfers: SnapshotTransfers;
   readonly #members: Members;
   readonly #duties: Duties;
   readonly #words = new SharedWords();
@@ -62,6 +62,7 @@ export class Node {
     const { config, identity, log } = context;
     const folder = join(config.dataDir || config.runDir, "raft");
     mkdirSync(folder, { recursive: true, mode: 0o755 });
+    removeTemporary(folder);
     this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
     const metrics = declareMetrics(context.metrics);
     this.#files = StateFiles.open(folder);
@@ -103,7 +104,7 @@ export class Node {
       {
         id: identity.nodeId,
         holdMs,
-        propose: (id, record) => this.#link.propose(id, record),
+        propose: (id, bytes, kind) => this.#link.propose(id, bytes, kind),
       },
       `raftd-${crypto.randomUUID()}`,
     );
@@ -112,7 +113,16 @@ export class Node {
       holdMs,
       request: (id, mode) => this.#link.requestRead(id, mode),
     }, applied.index);
-    this.#transfers = new SnapshotTransfers(folder, this.#files, () => this.#link);
+    this.snapshots = new Snapshots({
+      folder,
+      files: this.#files,
+      link: () => this.#link,
+      proposals: this.proposals,
+      gate: this.gate,
+      log,
+      reserveBytes: DISK_RESERVE_BYTES,
+      contact: () => this.contact(),
+    });
     const bookmark = () => ({ ...this.position(), ...this.contact() });
     this.watchStreams = new WatchStreams({
       nodeNames: (query) => this.#nodeNames(query),
@@ -129,7 +139,9 @@ export class Node {
       link: this.#link,
       proposals: this.proposals,
       gate: this.gate,
-      transfers: this.#transfers,
+      transfers: this.snapshots.transfers,
+      builder: this.snapshots.builder,
+      checkpoint: (store) => this.snapshots.checkpoint(store),
       checkpointEntries: config.raft.snapshotThreshold,
       checkpointIntervalMs: config.raft.snapshotIntervalMs,
     }, {
@@ -209,8 +221,8 @@ export class Node {
 
   /** Where the state is in its stream of changes. */
   position(): { index: number; generation: number } {
-    const { index, generation } = this.store.applied();
-    return { index, generation };
+    const { index, indexBase, generation } = this.store.applied();
+    return { index: index + indexBase, generation };
   }
 
   contact(): { knownLeader: boolean; lastContactMs: number } {
@@ -265,7 +277,7 @@ export class Node {
     this.gate.close();
     this.watchStreams.close();
     this.subscriptions.close();
-    this.#transfers.stop();
+    this.snapshots.stop();
     this.routes.stop();
     await this.#link.stop();
     this.#files.close();

@@ -10,11 +10,14 @@ export interface ProposalsOptions {
   id: ServerId;
   /** How long a write waits for a leader (`rpc_hold_timeout`). */
   holdMs: number;
-  propose(id: number, record: Uint8Array): void;
+  propose(id: number, bytes: Uint8Array, kind: ProposalKind): void;
 }
 
+type ProposalKind = "command" | "barrier";
+
 interface Waiting {
-  record: Uint8Array;
+  kind: ProposalKind;
+  bytes: Uint8Array;
   resolve(outcome: Outcome): void;
   reject(error: CuriaError): void;
   deadlineMs: number;
@@ -65,11 +68,20 @@ export class Proposals {
     const credited = caller !== undefined && caller.client !== "" ? caller : this.#own();
     const { client, sequence, floor } = credited;
     const record = LogRecord.encode({ client, sequence, floor, command }).finish();
+    return this.#propose("command", record, Math.min(timeoutMs, this.#options.holdMs));
+  }
+
+  /** An entry that the replica itself acts on, and that does no harm twice. */
+  proposeBarrier(bytes: Uint8Array, timeoutMs: number): Promise<Outcome> {
+    return this.#propose("barrier", bytes, timeoutMs);
+  }
+
+  #propose(kind: ProposalKind, bytes: Uint8Array, timeoutMs: number): Promise<Outcome> {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const deadlineMs = performance.now() + Math.min(timeoutMs, this.#options.holdMs);
-      this.#waiting.set(id, { record, resolve, reject, deadlineMs, mayBeApplied: false });
-      this.#options.propose(id, record);
+      const deadlineMs = performance.now() + timeoutMs;
+      this.#waiting.set(id, { kind, bytes, resolve, reject, deadlineMs, mayBeApplied: false });
+      this.#options.propose(id, bytes, kind);
     });
   }
 
@@ -109,7 +121,7 @@ export class Proposals {
     this.#retryTimer = undefined;
     for (const id of this.#parked) {
       const waiting = this.#waiting.get(id);
-      if (waiting !== undefined) this.#options.propose(id, waiting.record);
+      if (waiting !== undefined) this.#options.propose(id, waiting.bytes, waiting.kind);
     }
     this.#parked.clear();
   }

@@ -1,14 +1,16 @@
 // This server's copy of the state: applies what consensus hands over, tells watchers what changed,
-// then answers the callers that wait for it.
+// then answers the callers that wait for it. While another state is being made or checked, all that
+// comes waits in order.
 
 import type { Role } from "../core/raft/machine.ts";
-import type { Configuration, ServerId } from "../core/raft/messages.ts";
+import type { Configuration, Entry, ServerId } from "../core/raft/messages.ts";
 import type { Store } from "../state/store.ts";
 import type { AppliedChanges } from "../state/store-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { unpackEntries } from "./entry-codec.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ReadGate } from "./reads.ts";
+import { type RestoreBuilder, restoreMarkOf } from "./restore-builder.ts";
 import type { SnapshotTransfers } from "./snapshot-transfers.ts";
 import { CHANGE_IDS_FROM, type MainEffect } from "./thread-messages.ts";
 
@@ -36,6 +38,9 @@ export interface ReplicaEvents {
 export interface ReplicaParts {
   /** The store is another one after a snapshot was installed. */
   files: { readonly current: Store };
+  builder: RestoreBuilder;
+  /** Makes the state durable apart from this thread; false when a reader is in the way. */
+  checkpoint(store: Store): Promise<boolean>;
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
@@ -54,6 +59,10 @@ export class Replica {
   #appliedIndex: number;
   #checkpointIndex: number;
   #isStopped = false;
+  #isCheckpointing = false;
+  /** A state is being made or checked: what comes is put behind it. */
+  #isHeld = false;
+  readonly #postponed: (() => void)[] = [];
 
   constructor(parts: ReplicaParts, events: ReplicaEvents) {
     this.#parts = parts;
@@ -77,30 +86,86 @@ export class Replica {
 
   turn(packed: readonly Uint8Array[], effects: readonly MainEffect[]): void {
     if (this.#isStopped) return;
-    for (const entries of packed) this.#apply(entries);
-    for (const effect of effects) this.#carryOut(effect);
+    for (const each of packed) this.#inOrder(() => this.#take(each));
+    for (const effect of effects) {
+      // It ends all else.
+      if (effect.kind === "halt") this.#carryOut(effect);
+      else this.#inOrder(() => this.#carryOut(effect));
+    }
+  }
+
+  #inOrder(work: () => void): void {
+    if (this.#isHeld) this.#postponed.push(work);
+    else work();
+  }
+
+  /** Nothing else happens until the promise has settled and `then` has run. */
+  #hold<Result>(work: Promise<Result>, then: (result: Result) => void): void {
+    this.#isHeld = true;
+    work.then((result) => {
+      if (this.#isStopped) return;
+      then(result);
+      this.#isHeld = false;
+      while (!this.#isHeld && this.#postponed.length > 0) this.#postponed.shift()!();
+    }).catch((error) => {
+      if (this.#isStopped) return;
+      this.#isStopped = true;
+      this.#events.halted(`the state cannot be replaced: ${(error as Error).message}`);
+    });
   }
 
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#timer);
-    this.#checkpoint();
+    this.#parts.files.current.checkpoint();
   }
 
-  #apply(packed: Uint8Array): void {
-    const { files, link, proposals, gate, checkpointEntries } = this.#parts;
-    const startedMs = performance.now();
+  #take(packed: Uint8Array): void {
     // Log.db's and a snapshot's ends may overlap with what the state has.
     const entries = unpackEntries(packed).filter(({ index }) => index > this.#appliedIndex);
+    this.#applyUpToRestore(entries);
+  }
+
+  #applyUpToRestore(entries: readonly Entry[]): void {
+    const at = entries.findIndex((entry) => restoreMarkOf(entry) !== undefined);
+    if (at < 0) return this.#apply(entries);
+    this.#apply(entries.slice(0, at));
+    const rest = entries.slice(at + 1);
+    if (rest.length > 0) this.#postponed.unshift(() => this.#applyUpToRestore(rest));
+    this.#restore(entries[at]!);
+  }
+
+  #apply(entries: readonly Entry[]): void {
     if (entries.length === 0) return;
+    const { files, link, proposals, gate, checkpointEntries } = this.#parts;
+    const startedMs = performance.now();
     const { outcomes, changes } = files.current.apply(entries);
     this.#appliedIndex = entries[entries.length - 1]!.index;
-    this.#events.changed(changes, this.#appliedIndex);
+    this.#events.changed(changes, this.#shownIndex);
     entries.forEach((entry, n) => proposals.applied(entry, outcomes[n]));
     gate.applied(this.#appliedIndex);
     link.applied(this.#appliedIndex);
     this.#events.applied(entries.length, performance.now() - startedMs);
     if (this.#appliedIndex - this.#checkpointIndex >= checkpointEntries) this.#checkpoint();
+  }
+
+  get #shownIndex(): number {
+    return this.#appliedIndex + this.#parts.files.current.applied().indexBase;
+  }
+
+  /** The archive that came with the entries before this one takes the place of the state. */
+  #restore(entry: Entry): void {
+    const { files, builder, proposals } = this.#parts;
+    this.#hold(builder.build(files.current, entry), (made) => {
+      if (made.kind === "built") {
+        builder.install(made, entry);
+        this.#switched();
+      } else {
+        // For the state it is an entry like any barrier.
+        this.#apply([entry]);
+      }
+      proposals.applied(entry, builder.outcomeOf(made, this.#shownIndex));
+    });
   }
 
   #carryOut(effect: MainEffect): void {
@@ -147,23 +212,36 @@ export class Replica {
   }
 
   #install(effect: MainEffect & { kind: "install-snapshot" }): void {
-    const { files, transfers, proposals, gate, link } = this.#parts;
-    if (!transfers.install(effect)) return;
+    const { transfers } = this.#parts;
+    this.#hold(transfers.verify(effect), (isGood) => {
+      if (transfers.install(effect, isGood)) this.#switched();
+    });
+  }
+
+  /** The state is another file, further on. */
+  #switched(): void {
+    const { files, proposals, gate, link } = this.#parts;
     this.#appliedIndex = files.current.applied().index;
     this.#checkpointIndex = this.#appliedIndex;
     proposals.skipped(this.#appliedIndex);
     gate.applied(this.#appliedIndex);
     link.applied(this.#appliedIndex);
-    this.#events.changed("everything", this.#appliedIndex);
+    this.#events.changed("everything", this.#shownIndex);
   }
 
   #checkpoint(): void {
-    if (this.#appliedIndex === this.#checkpointIndex) return;
-    const index = this.#parts.files.current.checkpoint();
-    // A reader was in the way: the next batch tries again.
-    if (index === 0) return;
-    this.#checkpointIndex = index;
-    this.#parts.link.tell({ kind: "snapshot-taken", index });
+    if (this.#appliedIndex === this.#checkpointIndex || this.#isCheckpointing) return;
+    const { files, link, checkpoint } = this.#parts;
+    const store = files.current;
+    const index = this.#appliedIndex;
+    this.#isCheckpointing = true;
+    checkpoint(store).catch(() => false).then((isDurable) => {
+      this.#isCheckpointing = false;
+      // When a reader was in the way, the next batch tries again.
+      if (!isDurable || this.#isStopped || files.current !== store) return;
+      this.#checkpointIndex = index;
+      link.tell({ kind: "snapshot-taken", index });
+    });
   }
 }
 

@@ -1,109 +1,115 @@
 // Snapshots that go to and come from other servers, piece by piece. A copy of the state file is made
 // when a transfer begins and lives until the core closes it.
 
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, LogPosition } from "../core/raft/messages.ts";
-import type { Applied } from "../state/store-types.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
+import type { Copied } from "./snapshot-jobs.ts";
+import type { SnapshotLink } from "./snapshot-link.ts";
 import type { MainEffect } from "./thread-messages.ts";
 
 type Effect<Kind> = Extract<MainEffect, { kind: Kind }>;
 
-export interface SnapshotSource {
-  /** Writes a copy of the state as it is applied now. */
-  snapshotTo(file: string): void;
-  applied(): Applied;
-  /** Makes the verified file the state; false when the file is no good. */
-  install(file: string, position: LogPosition): boolean;
+export interface SnapshotTarget {
+  readonly current: { readonly path: string };
+  /** Makes a verified file the state; false when it is no state of that position. */
+  install(file: string, position: LogPosition, trust: "verified"): boolean;
 }
 
 interface Outgoing {
-  fd: number;
   file: string;
-  totalBytes: number;
-  position: LogPosition;
-  configuration: Configuration;
+  /** Undefined while the copy is being made. */
+  copy: { fd: number; totalBytes: number; snapshot: Snapshot } | undefined;
 }
+
+type Snapshot = LogPosition & { configuration: Configuration };
 
 export class SnapshotTransfers {
   readonly #folder: string;
-  readonly #source: SnapshotSource;
+  readonly #files: SnapshotTarget;
+  readonly #worker: SnapshotLink;
   readonly #link: () => ConsensusLink;
   readonly #outgoing = new Map<string, Outgoing>();
   #incoming: { key: string; fd: number; file: string } | undefined;
+  #copies = 0;
 
   constructor(
     folder: string,
-    source: SnapshotSource,
+    files: SnapshotTarget,
+    worker: SnapshotLink,
     link: () => ConsensusLink,
   ) {
     this.#folder = folder;
-    this.#source = source;
+    this.#files = files;
+    this.#worker = worker;
     this.#link = link;
   }
 
-  read({ peer, transfer, offset, bytesMax }: Effect<"read-snapshot">): void {
-    const key = `${peer} ${transfer}`;
+  read(effect: Effect<"read-snapshot">): void {
+    const key = keyOf(effect.peer, effect.transfer);
+    const outgoing = this.#outgoing.get(key);
+    if (outgoing?.copy !== undefined) this.#sendPiece(effect, outgoing);
+    else if (outgoing === undefined && effect.offset === 0) this.#begin(key, effect);
+    else if (outgoing === undefined) this.#fail(effect);
+  }
+
+  #begin(key: string, effect: Effect<"read-snapshot">): void {
+    const file = join(this.#folder, `outgoing-${++this.#copies}.tmp`);
+    const outgoing: Outgoing = { file, copy: undefined };
+    this.#outgoing.set(key, outgoing);
+    this.#worker.run("copyState", this.#files.current.path, file).then((copied) => {
+      // The core may have closed it meanwhile.
+      if (this.#outgoing.get(key) !== outgoing) return rmSync(file, { force: true });
+      const fd = openSync(file, "r");
+      outgoing.copy = { fd, totalBytes: copied.totalBytes, snapshot: snapshotOf(copied) };
+      this.#sendPiece(effect, outgoing);
+    }).catch(() => {
+      if (this.#outgoing.get(key) === outgoing) this.#outgoing.delete(key);
+      rmSync(file, { force: true });
+      this.#fail(effect);
+    });
+  }
+
+  #sendPiece(effect: Effect<"read-snapshot">, { copy }: Outgoing): void {
+    const { peer, transfer, offset, bytesMax } = effect;
+    const { fd, totalBytes, snapshot } = copy!;
     try {
-      if (offset === 0 && !this.#outgoing.has(key)) this.#begin(key, transfer);
-      const copy = this.#outgoing.get(key);
-      if (copy === undefined) throw new Error(`no copy of the state for ${key}`);
-      const bytes = new Uint8Array(Math.min(bytesMax, copy.totalBytes - offset));
-      const count = readSync(copy.fd, bytes, 0, bytes.length, offset);
+      const bytes = new Uint8Array(Math.min(bytesMax, totalBytes - offset));
+      const count = readSync(fd, bytes, 0, bytes.length, offset);
       this.#link().tell({
         kind: "snapshot-read",
         peer,
         transfer,
-        snapshot: { ...copy.position, configuration: copy.configuration },
+        snapshot,
         offset,
-        totalBytes: copy.totalBytes,
-        isLast: offset + count >= copy.totalBytes,
+        totalBytes,
+        isLast: offset + count >= totalBytes,
         bytes: bytes.subarray(0, count),
       });
     } catch {
-      this.#link().tell({ kind: "snapshot-read-failed", peer, transfer });
+      this.#fail(effect);
     }
   }
 
-  #begin(key: string, transfer: number): void {
-    const file = this.#fresh(`outgoing-${transfer}-${this.#outgoing.size}.tmp`);
-    this.#source.snapshotTo(file);
-    const { index, term, configuration, configurationIndex } = this.#source.applied();
-    const fd = openSync(file, "r");
-    this.#outgoing.set(key, {
-      fd,
-      file,
-      totalBytes: fstatSync(fd).size,
-      position: { index, term },
-      configuration: decodeConfiguration(configurationIndex, configuration),
-    });
+  #fail({ peer, transfer }: Effect<"read-snapshot">): void {
+    this.#link().tell({ kind: "snapshot-read-failed", peer, transfer });
   }
 
   close({ peer, transfer }: Effect<"close-snapshot">): void {
-    const key = `${peer} ${transfer}`;
-    const copy = this.#outgoing.get(key);
-    if (copy === undefined) return;
+    const key = keyOf(peer, transfer);
+    const outgoing = this.#outgoing.get(key);
+    if (outgoing === undefined) return;
     this.#outgoing.delete(key);
-    closeSync(copy.fd);
-    rmSync(copy.file, { force: true });
+    discard(outgoing);
   }
 
   write({ from, transfer, offset, bytes }: Effect<"write-snapshot">): void {
-    const key = `${from} ${transfer}`;
+    const key = keyOf(from, transfer);
     if (offset === 0) {
       this.#drop();
-      const file = this.#fresh("incoming.tmp");
+      const file = join(this.#folder, "incoming.tmp");
       this.#incoming = { key, fd: openSync(file, "w"), file };
     }
     if (this.#incoming?.key !== key) return;
@@ -116,18 +122,20 @@ export class SnapshotTransfers {
     this.#link().tell({ kind: "snapshot-written", from, transfer, nextOffset });
   }
 
-  /** True when the state is the snapshot's. */
-  install({ from, transfer, snapshot }: Effect<"install-snapshot">): boolean {
+  /** Whether what came is a whole state of that position, synced. */
+  async verify({ from, transfer, snapshot }: Effect<"install-snapshot">): Promise<boolean> {
     const incoming = this.#incoming;
-    this.#incoming = undefined;
-    let isInstalled = false;
-    if (incoming !== undefined) {
-      fsyncSync(incoming.fd);
-      closeSync(incoming.fd);
-      isInstalled = incoming.key === `${from} ${transfer}` &&
-        this.#source.install(incoming.file, snapshot);
-      rmSync(incoming.file, { force: true });
-    }
+    if (incoming?.key !== keyOf(from, transfer)) return false;
+    const { index, term } = snapshot;
+    return await this.#worker.run("verifyState", incoming.file, index, term).catch(() => false);
+  }
+
+  /** True when the state is the snapshot's. */
+  install({ from, transfer, snapshot }: Effect<"install-snapshot">, isGood: boolean): boolean {
+    const incoming = this.#incoming;
+    const isInstalled = isGood && incoming !== undefined &&
+      this.#files.install(incoming.file, snapshot, "verified");
+    this.#drop();
     const kind = isInstalled ? "snapshot-installed" : "snapshot-install-failed";
     this.#link().tell({ kind, from, transfer });
     return isInstalled;
@@ -135,10 +143,7 @@ export class SnapshotTransfers {
 
   stop(): void {
     this.#drop();
-    for (const { fd, file } of this.#outgoing.values()) {
-      closeSync(fd);
-      rmSync(file, { force: true });
-    }
+    for (const outgoing of this.#outgoing.values()) discard(outgoing);
     this.#outgoing.clear();
   }
 
@@ -148,10 +153,18 @@ export class SnapshotTransfers {
     rmSync(this.#incoming.file, { force: true });
     this.#incoming = undefined;
   }
+}
 
-  #fresh(name: string): string {
-    const file = join(this.#folder, name);
-    if (existsSync(file)) rmSync(file);
-    return file;
-  }
+function keyOf(peer: string, transfer: number): string {
+  return `${peer} ${transfer}`;
+}
+
+function snapshotOf({ applied }: Copied): Snapshot {
+  const { index, term, configuration, configurationIndex } = applied;
+  return { index, term, configuration: decodeConfiguration(configurationIndex, configuration) };
+}
+
+function discard({ file, copy }: Outgoing): void {
+  if (copy !== undefined) closeSync(copy.fd);
+  rmSync(file, { force: true });
 }

@@ -16,7 +16,8 @@ import {
 import { join } from "node:path";
 import type { StateChange } from "../state/journal.ts";
 import type { Applied } from "../state/store-types.ts";
-import { inspectStateFile, Store } from "../state/store.ts";
+import { inspectStateFile } from "../state/applied.ts";
+import { Store } from "../state/store.ts";
 import { Subscription } from "../state/subscription.ts";
 
 const pointerName = "state.current";
@@ -70,8 +71,12 @@ export class StateFiles {
 
   /** Makes a synced file of this folder the state; false, and nothing changed, when it is not a
    *  whole state of that position. The file is moved. */
-  install(file: string, position: { readonly index: number; readonly term: number }): boolean {
-    const found = inspectStateFile(file);
+  install(
+    file: string,
+    position: { readonly index: number; readonly term: number },
+    trust: "unverified" | "verified" = "unverified",
+  ): boolean {
+    const found = inspectStateFile(file, trust === "verified" ? "position" : "whole");
     if (found?.index !== position.index || found.term !== position.term) return false;
     const next = this.#number + 1;
     this.#remove(next);

@@ -1,7 +1,8 @@
 // The one row that says how far the state is; written in the same transaction as what it speaks of.
 
-import type { Database, Statement } from "bun:sqlite";
-import type { Journal } from "./journal.ts";
+import { Database } from "bun:sqlite";
+import type { Statement } from "bun:sqlite";
+import { Journal } from "./journal.ts";
 import type { Applied } from "./store-types.ts";
 
 /** Reads it and gives the journal the content hash that goes with it. */
@@ -49,5 +50,25 @@ export class AppliedRow {
       applied.restoredIndex,
       applied.restoreId,
     );
+  }
+}
+
+/** How far a state file is, when it is one and is whole; "position": wholeness was looked at before. */
+export function inspectStateFile(
+  file: string,
+  depth: "whole" | "position" = "whole",
+): Applied | undefined {
+  let db: Database | undefined;
+  try {
+    db = new Database(file, { readonly: true });
+    if (depth === "whole") {
+      const [verdict] = db.query("PRAGMA quick_check(1)").values();
+      if (verdict?.[0] !== "ok") return undefined;
+    }
+    return readApplied(db, new Journal(db));
+  } catch {
+    return undefined;
+  } finally {
+    db?.close();
   }
 }

@@ -254,21 +254,6 @@ export class Store {
   }
 }
 
-/** How far a state file is, when it is one and is whole. */
-export function inspectStateFile(file: string): Applied | undefined {
-  let db: Database | undefined;
-  try {
-    db = new Database(file, { readonly: true });
-    const [verdict] = db.query("PRAGMA quick_check(1)").values();
-    if (verdict?.[0] !== "ok") return undefined;
-    return readApplied(db, new Journal(db));
-  } catch {
-    return undefined;
-  } finally {
-    db?.close();
-  }
-}
-
 function openParts(db: Database): Parts {
   const journal = new Journal(db);
   const tables = openTables(db, journal);

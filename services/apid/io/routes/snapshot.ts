@@ -1,8 +1,9 @@
 // /v1/snapshot (spec: http-api 5.14).
 
+import type { Chunk } from "#proto/messages.js";
 import { Raft } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
-import { CuriaError, toCuriaError } from "#shared/errors.ts";
+import type { CuriaError } from "#shared/errors.ts";
 import { emptyAnswer, readHeaders } from "../../core/answer.ts";
 import { HttpError } from "../../core/http-error.ts";
 import { parseDatacenter, parseToken, type ReadMode } from "../../core/params.ts";
@@ -13,6 +14,8 @@ export interface SnapshotDaemons {
   datacenter: string;
   lines: ApiLines;
 }
+
+type Step = IteratorResult<Chunk, unknown>;
 
 /** A client that does not read for so long has gone. */
 const saveTimeoutMs = 600_000;
@@ -39,8 +42,6 @@ function target(call: Call, { datacenter }: SnapshotDaemons) {
 async function save(call: Call, daemons: SnapshotDaemons): Promise<typeof written> {
   const mode: ReadMode = call.query.has("stale") ? "stale" : "default";
   const options = target(call, daemons);
-  // The index must be known before the first byte: it is of the moment before the copy.
-  const { applied } = await position(daemons, options, mode);
   const stream = daemons.state.of(Raft).saveSnapshot({}, {
     ...options,
     consistency: mode,
@@ -48,10 +49,12 @@ async function save(call: Call, daemons: SnapshotDaemons): Promise<typeof writte
   });
   const chunks = stream[Symbol.asyncIterator]();
   const first = await chunks.next();
+  if (first.done || first.value.meta === null) throw new HttpError(500, "the snapshot is empty");
+  const { index, knownLeader, lastContactMs } = first.value.meta;
   const headers = readHeaders({
-    index: applied,
-    knownLeader: true,
-    lastContactMs: 0,
+    index,
+    knownLeader,
+    lastContactMs,
     mode,
     showsConsistency: false,
     isStreaming: false,
@@ -62,7 +65,7 @@ async function save(call: Call, daemons: SnapshotDaemons): Promise<typeof writte
   );
   call.exchange.onAbort(() => stream.cancel());
   try {
-    for (let chunk = first; !chunk.done; chunk = await chunks.next()) {
+    for (let chunk: Step = first; !chunk.done; chunk = await chunks.next()) {
       if (out.isClosed) break;
       await out.write(chunk.value.bytes);
     }
@@ -71,24 +74,6 @@ async function save(call: Call, daemons: SnapshotDaemons): Promise<typeof writte
     out.abort();
   }
   return written;
-}
-
-async function position(
-  { state }: SnapshotDaemons,
-  options: { datacenter: string; token: string },
-  mode: ReadMode,
-): Promise<{ applied: number }> {
-  const stats = state.of(Raft).stats({}, {
-    datacenter: options.datacenter,
-    token: options.token,
-    target: mode === "stale" ? "" : "leader",
-  });
-  try {
-    return { applied: (await stats).appliedIndex };
-  } catch (error) {
-    if (toCuriaError(error).code !== "permission-denied") throw error;
-    return { applied: 1 };
-  }
 }
 
 async function restore(call: Call, daemons: SnapshotDaemons) {

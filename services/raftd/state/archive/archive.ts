@@ -94,7 +94,9 @@ function importInto(
   const db = new Database(file);
   try {
     // Nobody reads the file before it is whole, and a half-made one is thrown away.
+    db.run("PRAGMA auto_vacuum = INCREMENTAL");
     db.run("PRAGMA synchronous = OFF");
+    db.run("PRAGMA journal_mode = MEMORY");
     prepareSchema(db);
     const journal = new Journal(db);
     const tables = openTables(db, journal);
