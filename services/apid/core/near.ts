@@ -1,6 +1,7 @@
 // `?near=`: rows in order of their estimated round-trip time from a node (Serf's coordinates).
 
 import type { Coordinate } from "#proto/messages.js";
+import { byBytes } from "./json-writer.ts";
 
 /** Seconds between two coordinates. */
 export function distanceSeconds(a: Coordinate, b: Coordinate): number {
@@ -35,4 +36,37 @@ export function sortByDistance<Row>(
     const x = distances.get(a)!, y = distances.get(b)!;
     return x === y ? 0 : x - y;
   });
+}
+
+export interface WanServer {
+  /** As the coordinates call it: without its datacenter. */
+  node: string;
+  datacenter: string;
+}
+
+/** The others' names, nearest first by the median of the way to their servers; without coordinates
+ *  last; ties by name. */
+export function byDistance(
+  servers: readonly WanServer[],
+  coordinates: readonly { datacenter: string; coordinate: Coordinate | null }[],
+  from: WanServer,
+): string[] {
+  const known = new Map(
+    coordinates.map((
+      { datacenter, coordinate },
+    ) => [`${coordinate?.node} ${datacenter}`, coordinate]),
+  );
+  const coordinateOf = ({ node, datacenter }: WanServer) => known.get(`${node} ${datacenter}`);
+  const own = coordinateOf(from);
+  const distances = new Map<string, number[]>();
+  for (const server of servers) {
+    if (server.datacenter === from.datacenter) continue;
+    const other = coordinateOf(server);
+    const distance = own && other ? distanceSeconds(own, other) : Infinity;
+    distances.set(server.datacenter, [...distances.get(server.datacenter) ?? [], distance]);
+  }
+  const median = (of: number[]) => of.toSorted((a, b) => a === b ? 0 : a - b)[of.length >> 1]!;
+  return [...distances].map(([name, of]) => ({ name, distance: median(of) }))
+    .sort((a, b) => a.distance === b.distance ? byBytes(a.name, b.name) : a.distance - b.distance)
+    .map(({ name }) => name);
 }

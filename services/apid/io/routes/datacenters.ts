@@ -2,7 +2,7 @@
 
 import { Gossip } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
-import { byBytes } from "../../core/json-writer.ts";
+import { byDistance } from "../../core/near.ts";
 import type { Call, Handler, Route } from "../call.ts";
 import type { ReadRoutes } from "../read-route.ts";
 
@@ -15,6 +15,8 @@ export interface DatacenterDaemons {
 }
 
 const wanTimeoutMs = 2_000;
+/** Serf's number. */
+const leftStatus = 3;
 
 export function datacenterRoutes(daemons: DatacenterDaemons): Route[] {
   let kept: { names: string[]; atMs: number } | undefined;
@@ -38,7 +40,7 @@ export function datacenterRoutes(daemons: DatacenterDaemons): Route[] {
   }];
 }
 
-/** Our own first, then by name. */
+/** Our own first. */
 async function datacenters({ state, datacenter }: DatacenterDaemons): Promise<string[]> {
   try {
     return [datacenter, ...await otherDatacenters(state, datacenter)];
@@ -48,16 +50,23 @@ async function datacenters({ state, datacenter }: DatacenterDaemons): Promise<st
   }
 }
 
-/** By name, as a server's WAN pool shows them; throws CuriaError when none can be asked. */
+/** Nearest first, as a server's WAN pool shows them; throws CuriaError when none can be asked. */
 export async function otherDatacenters(state: BusClient, own: string): Promise<string[]> {
-  const { members } = await state.of(Gossip).members(
-    { wan: true },
-    { daemon: "gossipd", timeoutMs: wanTimeoutMs },
-  );
-  const names = new Set<string>();
-  for (const { tags, status } of members) {
-    if (tags.role === "consul" && status !== 3 && tags.dc) names.add(tags.dc);
-  }
-  names.delete(own);
-  return [...names].sort(byBytes);
+  const gossip = state.of(Gossip);
+  const options = { daemon: "gossipd", timeoutMs: wanTimeoutMs };
+  const { members, localName } = await gossip.members({ wan: true }, options);
+  const servers = members.flatMap(({ name, tags, status }) => {
+    const { role, dc: datacenter } = tags;
+    if (role !== "consul" || status === leftStatus || !datacenter) return [];
+    return [{ node: withoutDatacenter(name, datacenter), datacenter }];
+  });
+  if (servers.every(({ datacenter }) => datacenter === own)) return [];
+  const { coordinates } = await gossip.coordinates({ wan: true }, options);
+  const from = { node: withoutDatacenter(localName, own), datacenter: own };
+  return byDistance(servers, coordinates, from);
+}
+
+function withoutDatacenter(name: string, datacenter: string): string {
+  const suffix = `.${datacenter}`;
+  return name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
 }
