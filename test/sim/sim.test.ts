@@ -13,6 +13,7 @@ const EXPLORE_MS = 20_000;
 const regressions = [
   { seed: 101_484, was: "a removed leader was the only one that could finish its removal" },
   { seed: 201_067, was: "a vote outlived the first entry, and the server was blank no more" },
+  { seed: 300_480, was: "a late refusal of an older term's heartbeat confirmed reads in the new" },
 ];
 
 test.each(regressions)("seed $seed: $was", ({ seed }) => {

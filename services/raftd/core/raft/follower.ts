@@ -72,8 +72,8 @@ export function onHeartbeat(s: RaftState, from: ServerId, m: Heartbeat): void {
   send(s, from, {
     kind: "heartbeat-answer",
     term: s.term,
-    round: m.round,
-    sentMs: m.sentMs,
+    round: isLeader ? m.round : 0,
+    sentMs: isLeader ? m.sentMs : 0,
     promiseMs: isLeader ? s.settings.electionMinMs : 0,
     verifiedIndex: s.verifiedIndex,
     matchIndex: Math.min(s.verifiedIndex, s.disk.persistedIndex),

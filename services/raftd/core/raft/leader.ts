@@ -146,7 +146,8 @@ function forget(s: RaftState, peer: Progress): void {
   s.leadership!.peers.delete(peer.id);
 }
 
-/** The peer's answer belongs to this leadership. A newer term ends it. */
+/** The peer's answer is of this term; a newer one ends the leadership. It may still answer what
+ *  this server sent when it led an older term, which the callers tell by round and conflict. */
 function peerOf(s: RaftState, from: ServerId, m: Message & { term: number }) {
   if (m.term > s.term) {
     becomeFollower(s, m.term, "");
@@ -158,6 +159,7 @@ function peerOf(s: RaftState, from: ServerId, m: Message & { term: number }) {
 export function onAppendAnswer(s: RaftState, from: ServerId, m: AppendAnswer): void {
   const peer = peerOf(s, from, m);
   if (!peer) return;
+  if (!m.accepted && m.conflictIndex === 0) return;
   noteContact(s, peer, m.sentMs, m.promiseMs);
   if (m.accepted) takeMatch(s, peer, m.matchIndex);
   else onRejected(s, peer, m);
@@ -167,6 +169,7 @@ export function onAppendAnswer(s: RaftState, from: ServerId, m: AppendAnswer): v
 export function onHeartbeatAnswer(s: RaftState, from: ServerId, m: HeartbeatAnswer): void {
   const peer = peerOf(s, from, m);
   if (!peer) return;
+  if (m.round === 0) return;
   noteContact(s, peer, m.sentMs, m.promiseMs);
   liftLeaseBlock(s, from, m.round);
   if (m.round > peer.ackedRound) {

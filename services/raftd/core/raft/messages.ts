@@ -111,7 +111,7 @@ export interface Append {
 }
 /** Accepted: durable up to `matchIndex`. Otherwise the log disagrees at the question's prevIndex:
  *  `conflictTerm` is the term found there (0: the log ends before), `conflictIndex` the first
- *  index of that term (or the last index + 1). */
+ *  index of that term (or the last index + 1; 0 if the question was of an older term). */
 export interface AppendAnswer {
   readonly kind: "append-answer";
   readonly term: number;
@@ -131,7 +131,8 @@ export interface Heartbeat {
   readonly commitIndex: number;
   readonly sentMs: number;
 }
-/** `promiseMs`: for this long after the heartbeat came in, the voter helps no other server to
+/** A heartbeat of an older term is answered with round 0, which confirms nothing: its sender may
+ *  lead again by now, with rounds of its own. `promiseMs`: for this long after the heartbeat came in, the voter helps no other server to
  *  become leader. `verifiedIndex`: its log equals the leader's up to here, in memory;
  *  `matchIndex`: the durable part of that. */
 export interface HeartbeatAnswer {

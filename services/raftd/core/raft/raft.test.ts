@@ -247,6 +247,22 @@ describe("trouble", () => {
   });
 });
 
+test("a follower's refusal of an older term's heartbeat confirms nothing in the new term", () => {
+  const follower = new Solo(threeServers());
+  follower.receive("b", { kind: "heartbeat", term: 9, round: 1, commitIndex: 0, sentMs: 0 });
+  const old = { kind: "heartbeat", term: 7, round: 126, commitIndex: 0, sentMs: 0 } as const;
+  const [refusal] = only(follower.receive("b", old), "send");
+  expect(refusal!.message).toMatchObject({ term: 9, round: 0 });
+
+  const solo = new Solo(threeServers());
+  solo.lead();
+  const { term } = solo.status;
+  solo.receive("b", { ...refusal!.message, term } as Message);
+  solo.tick(200);
+  const effects = solo.input({ kind: "read-requested", ids: [1], mode: "consistent" });
+  expect(only(effects, "answer-reads")).toEqual([]);
+});
+
 test("a peer that answers while entries are read for it still gets the rest", () => {
   const solo = new Solo(threeServers(), { cacheEntriesMax: 1, appendEntriesMax: 1 });
   solo.lead();
