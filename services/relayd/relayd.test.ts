@@ -46,7 +46,7 @@ async function startServer(node: string) {
       name: node,
       address: "127.0.0.1",
       status: kind === "failed" ? 4 : 1,
-      tags: { role: "consul", dc: "dc1", id: `id-${node}`, port: String(port) },
+      tags: { role: "consul", curia: "1", dc: "dc1", id: `id-${node}`, port: String(port) },
     },
   });
   return { node, bus, event, callers };

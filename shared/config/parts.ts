@@ -20,6 +20,7 @@ const parts = {
     "sessionTtlMinMs",
     "tombstone",
     "configEntriesBootstrap",
+    "migration",
   ],
   relayd: ["addresses", "ports", "limits", "raft", "tls"],
   gossipd: [

@@ -42,7 +42,11 @@ export class Bootstrapper {
     const known = this.#members.servers();
     const self = known.find(({ id }) => id === identity.nodeId) ?? this.#ownMember();
     const decision = decideBootstrap(
-      { bootstrap: config.bootstrap, expect: config.bootstrapExpect },
+      {
+        bootstrap: config.bootstrap,
+        expect: config.bootstrapExpect,
+        observe: config.migration.observe,
+      },
       self,
       known.filter(({ id }) => id !== self.id),
     );

@@ -14,7 +14,7 @@ function known(members: [Pool, string, string][], whole: Pool[] = ["lan", "wan"]
           name: pool === "wan" ? `${name}.${dc}` : name,
           address: "10.0.0.1",
           status: 1,
-          tags: { role: "consul", dc, id: `id-${name}`, port: "8300" },
+          tags: { role: "consul", curia: "1", dc, id: `id-${name}`, port: "8300" },
         },
       }),
     );

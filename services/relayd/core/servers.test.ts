@@ -10,7 +10,7 @@ function event(kind: string, name: string, more: { dc?: string; id?: string; rol
       name,
       address: "10.0.0.1",
       status: kind === "failed" ? 4 : kind === "leave" ? 3 : 1,
-      tags: { role, dc, id, port: "8300" },
+      tags: { role, dc, id, port: "8300", curia: "1" },
     },
   });
 }
@@ -29,6 +29,9 @@ describe("servers known from members", () => {
     const portless = event("view", "s2");
     portless.member!.tags.port = "0";
     servers.apply("lan", portless);
+    const observed = event("view", "s3");
+    delete observed.member!.tags.curia;
+    servers.apply("lan", observed);
     expect(nodes(servers)).toEqual(["s1"]);
   });
 

@@ -1,5 +1,6 @@
 // Which servers there are, by datacenter: the servers' view of gossipd's members. A server is a
-// member with the tag role=consul; its tags dc, id and port say the rest.
+// member with the tags role=consul and curia; its tags dc, id and port say the rest. Servers of
+// Consul's, which may be observed in the pool, speak another protocol.
 
 import type { MemberEvent } from "#proto/messages.js";
 
@@ -113,9 +114,11 @@ function toServer(
   address: string,
   tags: Readonly<Record<string, string>>,
 ): Server | undefined {
-  const { dc: datacenter = "", id = "" } = tags;
+  const { dc: datacenter = "", id = "", curia } = tags;
   const port = Number(tags.port);
-  if (datacenter === "" || id === "" || !(port > 0 && port < 65_536)) return undefined;
+  if (curia === undefined || datacenter === "" || id === "" || !(port > 0 && port < 65_536)) {
+    return undefined;
+  }
   const suffix = `.${datacenter}`;
   const node = name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
   return { id, node, datacenter, address, port };

@@ -65,7 +65,7 @@ export const curiaKeys: readonly Key[] = [
   key("instances", "ints", {}, ["agent"]),
   key("metrics_ports", "ints", {}, ["agent"]),
   key("checkd_absence_timeout", "duration", "30s", ["gossipd"]),
-  key("migration.observe", "bool", false, ["gossipd"]),
+  key("migration.observe", "bool", false, ["gossipd", "raftd"]),
   key("view_max_age", "duration", "5m", ["dnsd"]),
   key("tombstone_ttl", "duration", "15m", ["raftd"]),
   key("tombstone_ttl_granularity", "duration", "30s", ["raftd"]),

@@ -10,7 +10,7 @@ const server = (id: string, over: Partial<ServerMember> = {}): ServerMember => (
   isCuria: true,
   ...over,
 });
-const expecting = { bootstrap: false, expect: 3 };
+const expecting = { bootstrap: false, expect: 3, observe: false };
 
 test("it waits until as many servers as expected are seen", () => {
   expect(decideBootstrap(expecting, server("a"), [server("b")])).toMatchObject({
@@ -35,7 +35,9 @@ test("all servers arrive at the same configuration", () => {
 });
 
 test("a lone bootstrap server takes itself, but asks the others first", () => {
-  expect(decideBootstrap({ bootstrap: true, expect: 0 }, server("a"), [server("b")])).toMatchObject(
+  expect(
+    decideBootstrap({ bootstrap: true, expect: 0, observe: false }, server("a"), [server("b")]),
+  ).toMatchObject(
     {
       kind: "ask",
       servers: [{ id: "b" }],
@@ -52,4 +54,9 @@ test("what does not fit together is refused with the server's name", () => {
   expect(consul.kind === "refuse" && consul.reason).toContain(
     "node-b in the gossip pool is a Consul",
   );
+  // Only observed, it is nobody to wait for or to ask.
+  const beside = [server("b", { isCuria: false, expect: 5 }), server("c"), server("d")];
+  const decision = decideBootstrap({ ...expecting, observe: true }, server("a"), beside);
+  expect(decision).toMatchObject({ kind: "ask", servers: [{ id: "c" }, { id: "d" }] });
+  expect(decision.kind === "ask" && decision.configuration.servers.length).toBe(3);
 });

@@ -27,16 +27,19 @@ export type BootstrapDecision =
 export interface BootstrapSettings {
   bootstrap: boolean;
   expect: number;
+  /** Consul's servers may be in the pool: they are no business of this cluster. */
+  observe: boolean;
 }
 
-/** `self` and `others` are the alive servers of this datacenter. */
+/** `self` and `alive` are the alive servers of this datacenter. */
 export function decideBootstrap(
   settings: BootstrapSettings,
   self: ServerMember,
-  others: readonly ServerMember[],
+  alive: readonly ServerMember[],
 ): BootstrapDecision {
-  const foreign = others.find(({ isCuria }) => !isCuria);
-  if (foreign !== undefined) {
+  const foreign = alive.find(({ isCuria }) => !isCuria);
+  const others = alive.filter(({ isCuria }) => isCuria);
+  if (foreign !== undefined && !settings.observe) {
     return {
       kind: "refuse",
       reason:

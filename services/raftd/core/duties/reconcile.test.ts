@@ -11,7 +11,7 @@ const member = (name: string, status: number, tags: Record<string, string> = {})
     tags: { dc: "dc1", role: "node", id: `id-${name}`, build: "1.21.0:", ...tags },
   });
 const server = (name: string, status: number) =>
-  member(name, status, { role: "consul", port: "8300", raft_vsn: "3" });
+  member(name, status, { role: "consul", port: "8300", raft_vsn: "3", curia: "1" });
 
 class Rows implements CatalogRows {
   readonly nodes = new Map<string, Node>();
@@ -123,4 +123,11 @@ test("of two live nodes with one ID the one in the catalog keeps it", () => {
   expect(idConflicts([gone, copy], rows, settings)).toEqual([]);
   expect(reconcile([gone, copy], rows, settings).map(({ register }) => register!.node!.node))
     .toContain("copy");
+});
+
+test("a Consul server that is observed is a node without our service", () => {
+  const { tags, ...observed } = server("theirs", 1);
+  const { curia: _, ...theirs } = tags;
+  const [command] = reconcile([Member.create({ ...observed, tags: theirs })], new Rows(), settings);
+  expect(command!.register).toMatchObject({ node: { node: "theirs" }, service: null });
 });

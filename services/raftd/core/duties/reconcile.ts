@@ -168,9 +168,12 @@ function deregister(name: string, rows: CatalogRows): CommandInput[] {
   return rows.node(name) === undefined ? [] : [{ deregister: { node: name } }];
 }
 
-/** The `consul` entry of a server; undefined: the member is a client. */
+/** The `consul` entry of a server; undefined: the member is a client, or a server of Consul's that
+ *  is only observed and must not be taken for one of ours. */
 function wantedService({ tags, ...member }: Member): Partial<Service> | undefined {
-  if (tags["role"] !== "consul" || tags["port"] === undefined) return undefined;
+  if (tags["role"] !== "consul" || tags["port"] === undefined || tags["curia"] === undefined) {
+    return undefined;
+  }
   const meta: Record<string, string> = {
     non_voter: String(tags["nonvoter"] === "1"),
     read_replica: String(tags["read_replica"] === "1"),
