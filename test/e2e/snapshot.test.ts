@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Raft } from "#proto/services.ts";
 import type { RaftStats } from "#proto/messages.js";
 import { BusClient } from "#shared/bus/client.ts";
+import { replayHttp } from "../compat/http.ts";
 import { loopbackNet, program, TestNode, until } from "./node.ts";
 
 const net = loopbackNet();
@@ -155,6 +156,16 @@ test("a broken archive is refused and changes nothing", async () => {
   expect(await response.text()).toMatch(/^failed to (decompress|read) snapshot/);
   expect(await value(lone, "kept")).toBe("1");
 }, 30_000);
+
+test("errors are worded as Consul words them", async () => {
+  const differences: string[] = [];
+  await replayHttp({
+    url: lone.http,
+    files: ["snapshot-errors"],
+    report: (step) => differences.push(...step.differences.map((each) => `${step.step}: ${each}`)),
+  });
+  expect(differences).toEqual([]);
+}, 60_000);
 
 test("blocking queries end with a restore, and cached answers are not of before", async () => {
   await lone.put("/v1/kv/cached", "old");
