@@ -36,8 +36,6 @@ export class Bootstrapper {
   }
 
   async run(): Promise<void> {
-    // Before its log is open, the core would not hear of the configuration.
-    await this.#link.started;
     const { config, identity } = this.#context;
     const known = this.#members.servers();
     const self = known.find(({ id }) => id === identity.nodeId) ?? this.#ownMember();

@@ -163,8 +163,10 @@ class Consensus {
       busSocket: this.#options.busSocket,
       refused: (address, reason) => this.#post({ kind: "garbage", address, reason }),
     });
-    this.#post({ kind: "started", port: this.#port.port });
     this.#take({ kind: "started", wallMs: Date.now() });
+    // What was restored is known to the main thread before it hears that it may begin.
+    this.#flush();
+    this.#post({ kind: "started", port: this.#port.port });
   }
 
   #take(input: Input): void {

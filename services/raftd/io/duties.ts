@@ -125,7 +125,9 @@ export class Duties {
   }
 
   async #pass(): Promise<void> {
-    const { replica, members } = this.#parts;
+    const { replica, members, link } = this.#parts;
+    // Until then neither has the core said which configuration it has, nor would it hear of one.
+    await link.started;
     if (replica.configuration.servers.length === 0) return await this.#bootstrapper.run();
     this.#bootstrapper.waitingFor = undefined;
     // While gossipd is silent nothing follows from what it said last.
