@@ -65,7 +65,7 @@ test(`no election in ${minutes} minutes of load on ${keyCount} keys`, async () =
       const response = await leader.fetch("/v1/kv/all/?recurse");
       let bytes = 0;
       for await (const chunk of response.body!) bytes += chunk.length;
-      if (!response.ok || bytes < keyCount * 64) failures.push(`list: ${response.status} ${bytes}`);
+      if (!response.ok || bytes < keyCount * 64) failures.push(`list: ${response.status} ${bytes} bytes`);
       lists++;
       const tookMs = performance.now() - startedMs;
       slowestListMs = Math.max(slowestListMs, tookMs);
