@@ -117,3 +117,64 @@ test("a copy of a live node's ID is refused with a message that says so", async 
   const holders = nodes.filter(({ ID }) => ID === Config.NodeID).map(({ Node }) => Node);
   expect(holders).toEqual([client.name]);
 });
+
+/** A Serf agent that calls itself a server of Consul's. */
+function consulServer(name: string): Promise<SerfAgent> {
+  const tags = {
+    role: "consul",
+    dc: "dc1",
+    id: crypto.randomUUID(),
+    vsn: "2",
+    vsn_min: "2",
+    vsn_max: "3",
+    raft_vsn: "3",
+    build: "1.21.0:4e96098f",
+    port: "8300",
+    expect: "3",
+  };
+  const args = Object.entries(tags).map(([tag, value]) => `-tag=${tag}=${value}`);
+  return SerfAgent.start(name, folder, { args });
+}
+
+test("a Consul server is kept out, unless it is to be observed", async () => {
+  const theirs = await consulServer("theirs");
+  try {
+    const refused = await curia(server, "join", `127.0.0.1:${theirs.port}`);
+    expect([refused.status, refused.err]).toEqual([
+      1,
+      expect.stringContaining("'theirs' is a Consul server; set migration.observe"),
+    ]);
+    expect(await rowOf(server, "theirs")).toBeUndefined();
+  } finally {
+    await theirs.stop();
+  }
+
+  const other = await consulServer("theirs");
+  try {
+    const observer = new TestNode({
+      name: "observer",
+      address: cluster.net(20),
+      bootstrapExpect: 1,
+      retryJoin: [`127.0.0.1:${other.port}`],
+      config: { migration: { observe: true } },
+    });
+    others.push(observer);
+    await observer.start().ready();
+    await until(
+      "it sees the other",
+      60_000,
+      async () => (await rowOf(observer, "theirs"))?.slice(2, 4).join() === "alive,server",
+    );
+    expect(await observer.put("/v1/kv/alone", "x")).toBe("true");
+    await until(
+      "the other is a node of the catalog",
+      60_000,
+      async () => (await serfHealth(observer, "theirs"))?.Status === "passing",
+    );
+    const servers = await observer.json<{ Node: string }[]>("/v1/catalog/service/consul");
+    expect(servers.map(({ Node }) => Node)).toEqual(["observer"]);
+    expect(await said(observer, "operator", "raft", "list-peers")).not.toContain("theirs");
+  } finally {
+    await other.stop();
+  }
+});

@@ -56,8 +56,9 @@ export async function otherDatacenters(state: BusClient, own: string): Promise<s
   const options = { daemon: "gossipd", timeoutMs: wanTimeoutMs };
   const { members, localName } = await gossip.members({ wan: true }, options);
   const servers = members.flatMap(({ name, tags, status }) => {
-    const { role, dc: datacenter } = tags;
-    if (role !== "consul" || status === leftStatus || !datacenter) return [];
+    const { role, curia, dc: datacenter } = tags;
+    // A Consul server that is only observed leads nowhere.
+    if (role !== "consul" || curia === undefined || status === leftStatus || !datacenter) return [];
     return [{ node: withoutDatacenter(name, datacenter), datacenter }];
   });
   if (servers.every(({ datacenter }) => datacenter === own)) return [];
