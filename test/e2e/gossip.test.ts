@@ -244,12 +244,12 @@ for (const victim of [near, server]) {
   });
 }
 
-test("a node is joined by hand, killed, forced to leave and pruned", async () => {
+test("a node is joined by hand, stopped, killed, forced to leave and pruned", async () => {
   newcomer = new TestNode({
     name: "newcomer",
     address: cluster.net(9),
     server: false,
-    config: { encrypt: current, retry_join: [] },
+    config: { encrypt: current, retry_join: [], rejoin_after_leave: true },
   });
   newcomer.start();
   await until("it answers", 60_000, async () => (await newcomer.status("gossipd"))?.ready === true);
@@ -258,6 +258,16 @@ test("a node is joined by hand, killed, forced to leave and pruned", async () =>
   );
   await until(
     "it is in the catalog",
+    30_000,
+    async () => (await serfHealth(server, newcomer.name))?.Status === "passing",
+  );
+  // Its SIGTERM is a leave, as for every client; it finds back by what it kept.
+  await newcomer.stop();
+  await until("it has left", 30_000, async () => (await statuses(server))[newcomer.name] === 3);
+  newcomer.start();
+  await until("it is back", 60_000, async () => (await statuses(server))[newcomer.name] === 1);
+  await until(
+    "it is in the catalog again",
     30_000,
     async () => (await serfHealth(server, newcomer.name))?.Status === "passing",
   );
