@@ -18,6 +18,7 @@ import { Members } from "./members.ts";
 import { Operator } from "./operator.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadGate } from "./reads.ts";
+import { recoverByPeersFile } from "./recovery.ts";
 import { Replica } from "./replica.ts";
 import { Routes } from "./routes.ts";
 import { removeTemporary, Snapshots } from "./snapshots.ts";
@@ -52,6 +53,10 @@ export class Node {
   #isDiskFull = false;
 
   static async open(context: DaemonContext): Promise<Node> {
+    const folder = raftFolder(context);
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    removeTemporary(folder);
+    await recoverByPeersFile(folder, context.log);
     const node = new Node(context);
     await node.#link.started;
     return node;
@@ -60,9 +65,7 @@ export class Node {
   private constructor(context: DaemonContext) {
     this.#context = context;
     const { config, identity, log } = context;
-    const folder = join(config.dataDir || config.runDir, "raft");
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    removeTemporary(folder);
+    const folder = raftFolder(context);
     this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
     const metrics = declareMetrics(context.metrics);
     this.#files = StateFiles.open(folder);
@@ -282,4 +285,8 @@ export class Node {
     await this.#link.stop();
     this.#files.close();
   }
+}
+
+function raftFolder({ config }: DaemonContext): string {
+  return join(config.dataDir || config.runDir, "raft");
 }

@@ -3,7 +3,7 @@
 import { Database } from "bun:sqlite";
 import type { Statement } from "bun:sqlite";
 import { Journal } from "./journal.ts";
-import type { Applied } from "./store-types.ts";
+import type { Applied, ApplyEntry } from "./store-types.ts";
 
 /** Reads it and gives the journal the content hash that goes with it. */
 export function readApplied(db: Database, journal: Journal): Applied {
@@ -71,4 +71,17 @@ export function inspectStateFile(
   } finally {
     db?.close();
   }
+}
+
+/** How far it is after one more entry. */
+export function advance(applied: Applied, entry: ApplyEntry): Applied {
+  const isConfiguration = entry.kind === "configuration";
+  return {
+    ...applied,
+    index: entry.index,
+    term: entry.term,
+    stampMs: Math.max(applied.stampMs, entry.stampMs),
+    configuration: isConfiguration ? entry.bytes : applied.configuration,
+    configurationIndex: isConfiguration ? entry.index : applied.configurationIndex,
+  };
 }

@@ -6,7 +6,7 @@ import type { Statement } from "bun:sqlite";
 import { CuriaError } from "#shared/errors.ts";
 import { Command, LogRecord, ReadReply } from "#proto/messages.js";
 import type { Outcome, Query, ReadReplyInput } from "#proto/messages.js";
-import { AppliedRow, readApplied } from "./applied.ts";
+import { advance, AppliedRow, readApplied } from "./applied.ts";
 import { Applier } from "./apply.ts";
 import { formatHash } from "./hash.ts";
 import { Journal } from "./journal.ts";
@@ -191,6 +191,21 @@ export class Store {
     return this.#space.trimSlice();
   }
 
+  /** What no log decided: other members from the next index on, after the quorum was lost. */
+  recover(configuration: Uint8Array): void {
+    const index = this.#applied.index + 1;
+    const generation = this.#applied.generation + 1;
+    const applied = {
+      ...this.#applied,
+      index,
+      configuration,
+      configurationIndex: index,
+      generation,
+    };
+    this.#appliedRow.save(applied, this.#parts.journal.hash.sum);
+    this.#applied = applied;
+  }
+
   /** A compact copy of all that is applied, as a state file of its own; not synced. */
   snapshotTo(file: string): void {
     this.#db.query("VACUUM INTO ?").run(file);
@@ -260,18 +275,6 @@ function openParts(db: Database): Parts {
   const clients = new ClientTable(db, journal.hash);
   const applier = new Applier(tables, clients, new RestorePieces(db), journal);
   return { journal, tables, clients, applier, reads: new Reads(tables, journal.indexes) };
-}
-
-function advance(applied: Applied, entry: ApplyEntry): Applied {
-  const isConfiguration = entry.kind === "configuration";
-  return {
-    ...applied,
-    index: entry.index,
-    term: entry.term,
-    stampMs: Math.max(applied.stampMs, entry.stampMs),
-    configuration: isConfiguration ? entry.bytes : applied.configuration,
-    configurationIndex: isConfiguration ? entry.index : applied.configurationIndex,
-  };
 }
 
 function append(all: ReadReplyInput, part: ReadReplyInput): void {
