@@ -57,7 +57,7 @@ test("a node that is killed turns critical, and passing when it is back", async 
 }, 120_000);
 
 test("a checkd that hangs turns its node critical by name, until it is back", async () => {
-  const pid = (await staying.status("checkd"))!.pid;
+  const pid = await staying.pidOf("checkd");
   process.kill(pid, "SIGSTOP");
   try {
     await isHealth(staying.name, "critical", 30_000);

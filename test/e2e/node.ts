@@ -158,9 +158,19 @@ export class TestNode {
     );
   }
 
-  /** The process of each daemon that answers. */
-  async pids(daemons: readonly string[]): Promise<Record<string, number | undefined>> {
-    const pids = daemons.map(async (name) => [name, (await this.status(name))?.pid] as const);
+  /** The process of a daemon, once it answers. */
+  async pidOf(daemon: string): Promise<number> {
+    let pid: number | undefined;
+    await until(`${daemon} of ${this.name} answers`, START_TIMEOUT_MS, async () => {
+      pid = (await this.status(daemon))?.pid;
+      return pid !== undefined;
+    });
+    return pid!;
+  }
+
+  /** The process of each of the daemons. */
+  async pids(daemons: readonly string[]): Promise<Record<string, number>> {
+    const pids = daemons.map(async (name) => [name, await this.pidOf(name)] as const);
     return Object.fromEntries(await Promise.all(pids));
   }
 
@@ -196,12 +206,11 @@ export class TestNode {
 
   /** SIGKILL to one daemon; settles when its successor is ready. */
   async kill(daemon: string): Promise<void> {
-    const before = await this.status(daemon);
-    if (before === undefined) throw new Error(`${daemon} of ${this.name} does not answer`);
-    process.kill(before.pid, "SIGKILL");
+    const before = await this.pidOf(daemon);
+    process.kill(before, "SIGKILL");
     await until(`${daemon} of ${this.name} is back`, START_TIMEOUT_MS, async () => {
       const status = await this.status(daemon);
-      return status !== undefined && status.pid !== before.pid && status.ready;
+      return status !== undefined && status.pid !== before && status.ready;
     });
   }
 
