@@ -244,6 +244,31 @@ for (const victim of [near, server]) {
   });
 }
 
+test("gossipd of the leader hangs: reconciliation waits, and nobody is failed after", async () => {
+  const follower = new HealthFollower(server);
+  const { pid } = (await server.status("gossipd"))!;
+  const all = cluster.nodes.map(({ name }) => `${name} serfHealth passing`).sort().join("; ");
+  process.kill(pid, "SIGSTOP");
+  try {
+    // The others do find it failed; the leader, without a word from gossip, concludes nothing.
+    await until(
+      "a client takes it for failed",
+      60_000,
+      async () => (await statuses(near))[server.name] === 4,
+    );
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  for (const node of cluster.nodes) {
+    await until(
+      `${node.name} sees all`,
+      60_000,
+      async () => Object.values(await statuses(node)).every((status) => status === 1),
+    );
+  }
+  expect(await follower.stop()).toEqual([all]);
+});
+
 test("a node is joined by hand, stopped, killed, forced to leave and pruned", async () => {
   newcomer = new TestNode({
     name: "newcomer",
@@ -273,6 +298,8 @@ test("a node is joined by hand, stopped, killed, forced to leave and pruned", as
   );
   await newcomer.killAll();
   await until("it is failed", 60_000, async () => (await statuses(server))[newcomer.name] === 4);
+  // What the tests above look for in vain is what a failure leaves in the log.
+  expect(server.log).toMatch(/member failed/);
   await until(
     "its serfHealth is critical",
     30_000,
