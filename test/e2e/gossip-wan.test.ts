@@ -8,37 +8,33 @@ import { loopbackNet, TestNode, until } from "./node.ts";
 setDefaultTimeout(120_000);
 
 const net = loopbackNet();
-const config = (datacenter: string, more: object = {}) => ({
-  datacenter,
-  retry_join_wan: [net(1)],
-  retry_interval_wan: "1s",
-  ...more,
-});
+const key = Buffer.alloc(32, 1).toString("base64");
+const config = (datacenter: string) => ({ datacenter, encrypt: key });
 const server1 = new TestNode({
   name: "server-1",
   address: net(1),
   bootstrapExpect: 1,
-  config: { datacenter: "dc1" },
+  config: config("dc1"),
 });
 const client1 = new TestNode({
   name: "client-1",
   address: net(2),
   server: false,
   retryJoin: [net(1)],
-  config: { datacenter: "dc1" },
+  config: config("dc1"),
 });
 const server2 = new TestNode({
   name: "server-2",
   address: net(3),
   bootstrapExpect: 1,
-  config: config("dc2"),
+  config: { ...config("dc2"), retry_join_wan: [net(1)], retry_interval_wan: "1s" },
 });
 const foreign = new TestNode({
   name: "foreign",
   address: net(4),
   server: false,
   retryJoin: [net(1)],
-  config: { datacenter: "dc2" },
+  config: config("dc2"),
 });
 const nodes = [server1, client1, server2];
 
@@ -140,6 +136,21 @@ for (const asked of [server1, client1]) {
   });
 }
 
+test("the keys of every datacenter are seen and changed from a client", async () => {
+  const fresh = (await said(client1, "keygen")).trim();
+  const listed = (keys: string[]) => {
+    const pool = (name: string, nodes: number) =>
+      `\n${name}:\n${keys.toSorted().map((one) => `  ${one} [${nodes}/${nodes}]\n`).join("")}`;
+    return "==> Gathering installed encryption keys...\n" + pool("WAN", 2) + pool("dc1 (LAN)", 2) +
+      pool("dc2 (LAN)", 1);
+  };
+  expect(await said(client1, "keyring", "-list")).toBe(listed([key]));
+  await said(client1, "keyring", `-install=${fresh}`);
+  expect(await said(client1, "keyring", "-list")).toBe(listed([key, fresh]));
+  await said(client1, "keyring", `-remove=${fresh}`);
+  expect(await said(server2, "keyring", "-list-primary")).toContain(`dc1 (LAN):\n  ${key} [2/2]\n`);
+});
+
 test("a user event is fired in the other datacenter and stays there", async () => {
   interface Event {
     Name: string;
@@ -213,4 +224,14 @@ test("a server that is gone takes its datacenter's path with it, and brings it b
     30_000,
     async () => (await client1.fetch("/v1/catalog/nodes?dc=dc2")).status === 200,
   );
+});
+
+test("a server that leaves has left both pools, and its datacenter is forgotten", async () => {
+  expect(await said(server2, "leave")).toBe("Graceful leave complete\n");
+  await until(
+    "it has left the WAN pool",
+    60_000,
+    async () => (await wan(server1))["server-2.dc2"] === 3,
+  );
+  expect(await client1.json<string[]>("/v1/catalog/datacenters")).toEqual(["dc1"]);
 });
