@@ -51,15 +51,6 @@ class Callers {
   }
 }
 
-async function kill(victim: string): Promise<void> {
-  const before = (await node.status(victim))!.pid;
-  process.kill(before, "SIGKILL");
-  await until(`${victim} is back`, 30_000, async () => {
-    const status = await node.status(victim);
-    return status?.ready === true && status.pid !== before;
-  });
-}
-
 test(
   "two apids answer on one port, and the death of one fails only its own connections",
   async () => {
@@ -86,7 +77,7 @@ test(
     await callers.more(200);
     for (const name of ["apid.1", "apid.2"]) expect(await requests(name)).toBeGreaterThan(0);
     for (const victim of ["apid.1", "apid.2"]) {
-      await kill(victim);
+      await node.kill(victim);
       await callers.more(200);
     }
     await callers.stop();
@@ -138,7 +129,7 @@ test(
     const queries = (name: string) => node.counted(name, /^dnsd_udp_queries_total /);
     for (const name of ["dnsd.1", "dnsd.2"]) expect(await queries(name)).toBeGreaterThan(0);
     for (const victim of ["dnsd.1", "dnsd.2"]) {
-      await kill(victim);
+      await node.kill(victim);
       await callers.more(400);
     }
     await callers.stop();
