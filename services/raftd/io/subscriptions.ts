@@ -34,7 +34,7 @@ interface Subscriber {
 const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
 const BOOKMARK_MS = 1_000;
 /** Changes kept for subscribers that come back within seconds. */
-const HISTORY_BYTES_MAX = 16 * 1024 * 1024;
+const HISTORY_BYTES_MAX = 8 * 1024 * 1024;
 
 export class Subscriptions {
   readonly #source: SubscriptionSource;
@@ -92,6 +92,7 @@ export class Subscriptions {
     const position = this.#source.position();
     // With a list of services the nodes that were sent are not known any more.
     if (afterIndex === 0 || subscription.request.services.length > 0) return false;
+    if (subscription.request.topics.includes("kv")) return false;
     if (generation !== position.generation || afterIndex > position.index) return false;
     const missed = this.#history.after(afterIndex);
     if (missed === undefined) return false;

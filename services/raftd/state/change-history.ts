@@ -1,9 +1,10 @@
 // The latest changes, bounded in bytes, for subscribers that come back and go on where they were.
+// Keys are left out: their writes would fill it within moments, and nobody needs to go on with them.
 
 import type { ChangeGroup, StateChange } from "./journal.ts";
 
 /** What a change costs in memory beside its variable fields. */
-const changeBytes = 256;
+const changeBytes = 512;
 
 export class ChangeHistory {
   readonly #bytesMax: number;
@@ -19,6 +20,7 @@ export class ChangeHistory {
 
   push(groups: readonly ChangeGroup[]): void {
     for (const group of groups) {
+      if (group.changes.every(({ kind }) => kind === "kv")) continue;
       const bytes = group.changes.reduce((sum, change) => sum + sizeOf(change), 0);
       this.#groups.push({ group, bytes });
       this.#bytes += bytes;
@@ -32,7 +34,7 @@ export class ChangeHistory {
     if (drop > 0) this.#groups.splice(0, drop);
   }
 
-  /** All changes after the index, oldest first; undefined: some of them are forgotten. */
+  /** All changes after the index but those of keys, oldest first; undefined: some of them are forgotten. */
   after(index: number): ChangeGroup[] | undefined {
     if (index < this.#floor) return undefined;
     let low = 0;

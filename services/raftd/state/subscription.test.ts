@@ -127,13 +127,17 @@ test("the history goes on from a known index, and says when it forgot", () => {
   const fixture = new FixtureStore();
   const history = new ChangeHistory(0, 2_000);
   for (let n = 1; n <= 20; n++) {
-    fixture.set("k", `${n}`);
+    fixture.register({ node: "n", address: `10.0.0.${n}` });
     history.push(fixture.last.changes.groups);
   }
   expect(history.after(20)).toEqual([]);
   expect(history.after(18)!.map(({ index }) => index)).toEqual([19, 20]);
   expect(history.after(1)).toBeUndefined();
   expect(history.bytes).toBeLessThanOrEqual(2_000);
+  const { bytes: before } = history;
+  fixture.set("k", "v");
+  history.push(fixture.last.changes.groups);
+  expect(history.bytes).toBe(before);
   history.reset(50);
   expect(history.after(49)).toBeUndefined();
   expect(history.after(50)).toEqual([]);

@@ -80,8 +80,9 @@ export class Raft implements Machine<Input, Effect> {
     if (s.leadership && s.nowMs >= s.leadership.heartbeatAtMs) onLeaderTick(s);
     if (s.leadership && isRoundDue(s)) startRound(s);
     if (s.promised && mayStand(s)) s.promised = undefined;
-    const { cacheEntriesMax, cacheBytesMax } = s.settings;
-    s.log.evict(s.disk.persistedIndex, cacheEntriesMax, cacheBytesMax);
+    const { cacheEntriesMax, cacheEntriesMaxAlone, cacheBytesMax } = s.settings;
+    const entriesMax = s.members.members.length > 1 ? cacheEntriesMax : cacheEntriesMaxAlone;
+    s.log.evict(s.disk.persistedIndex, entriesMax, cacheBytesMax);
     return publish(s);
   }
 

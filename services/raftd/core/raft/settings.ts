@@ -31,6 +31,8 @@ export interface RaftSettings {
   /** How much of the log is kept in memory after it is on disk. */
   readonly cacheBytesMax: number;
   readonly cacheEntriesMax: number;
+  /** The same while no other server is there to be sent them. */
+  readonly cacheEntriesMaxAlone: number;
   /** Entries kept behind the snapshot, so that a follower back from a restart needs no snapshot. */
   readonly trailingEntries: number;
   readonly snapshotChunkBytes: number;
@@ -56,6 +58,7 @@ export const defaultSettings: RaftSettings = {
   uncommittedBytesMax: 64 * 1024 * 1024,
   cacheBytesMax: 16 * 1024 * 1024,
   cacheEntriesMax: 16_384,
+  cacheEntriesMaxAlone: 1_024,
   trailingEntries: 10_240,
   snapshotChunkBytes: 512 * 1024,
   forwardTimeoutMs: 2_000,
