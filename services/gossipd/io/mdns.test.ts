@@ -3,7 +3,8 @@ import { afterEach, expect, test } from "bun:test";
 import dnsPacket from "dns-packet";
 import { createSocket, type Socket } from "node:dgram";
 import { type MdnsQuestion, mdnsQuestion, parsePairs } from "../core/discovery.ts";
-import { askMdns } from "./mdns.ts";
+import { askMdns, ownInterfaces } from "./mdns.ts";
+import { resolvePeers } from "./resolve.ts";
 
 type Answer = NonNullable<dnsPacket.Packet["answers"]>[number];
 
@@ -16,11 +17,15 @@ const open: Socket[] = [];
 afterEach(() => open.splice(0).forEach((socket) => socket.close()));
 
 /** Answers each question by what `records` has for it. */
-async function respond(records: readonly Answer[], alsoAll = false): Promise<string[]> {
+async function respond(
+  records: readonly Answer[],
+  alsoAll = false,
+  from = "127.0.0.1",
+): Promise<string[]> {
   const asked: string[] = [];
   const socket = createSocket({ type: "udp4", reuseAddr: true });
   open.push(socket);
-  socket.on("message", (packet, from) => {
+  socket.on("message", (packet, asker) => {
     const { questions = [] } = dnsPacket.decode(packet);
     const ours = questions.filter((one) => records.some((record) => record.name === one.name));
     asked.push(...ours.map((one) => `${one.type} ${one.name}`));
@@ -28,11 +33,11 @@ async function respond(records: readonly Answer[], alsoAll = false): Promise<str
       ours.some((one) => alsoAll || (one.name === record.name && one.type === record.type))
     );
     if (answers.length === 0) return;
-    socket.send(Buffer.from([1, 2, 3]), from.port, from.address);
-    socket.send(dnsPacket.encode({ type: "response", id: 0, answers }), from.port, from.address);
+    socket.send(Buffer.from([1, 2, 3]), asker.port, asker.address);
+    socket.send(dnsPacket.encode({ type: "response", id: 0, answers }), asker.port, asker.address);
   });
   await new Promise<void>((resolve) => socket.bind(5353, "0.0.0.0", resolve));
-  socket.addMembership("224.0.0.251", "127.0.0.1");
+  socket.addMembership("224.0.0.251", from);
   return asked;
 }
 
@@ -74,6 +79,26 @@ test("nobody answers: nothing is found, in the time given", async () => {
   const startMs = performance.now();
   expect(await askMdns({ ...question, timeoutMs: 150 }, loopback)).toEqual([]);
   expect(performance.now() - startMs).toBeLessThan(2_000);
+});
+
+test("retry_join finds what a responder on this machine's network announces", async () => {
+  const link = ownInterfaces().find(({ family }) => family === "v4")!;
+  await respond(
+    [
+      ptr("one"),
+      srv("one", "a.local", 9301),
+      { type: "A", name: "a.local", data: "10.0.0.7" },
+    ],
+    true,
+    link.from,
+  );
+  const found = await resolvePeers([`provider=mdns service=${service} timeout=400ms`], 8301);
+  expect(found).toEqual({
+    peers: [{ address: Uint8Array.of(10, 0, 0, 7), port: 9301 }],
+    errors: [],
+  });
+  const { errors } = await resolvePeers(["provider=mdns"], 8301);
+  expect(errors).toEqual([expect.stringContaining("needs service=")]);
 });
 
 test("the form in retry_join", () => {

@@ -29,9 +29,12 @@ export async function askMdns(
     const questions = [{ name: question.name, type: "PTR" as const }, ...missing];
     const zone = family === "v6" ? from.slice(from.indexOf("%")) : "";
     const packet = dnsPacket.encode({ type: "query", id: 0, questions });
-    socket.send(packet, mdnsPort, groups[family] + zone, () => {
-      // An interface without a way out: the others may have one.
-    });
+    // An interface without a way out fails: the others may have one.
+    try {
+      socket.send(packet, mdnsPort, groups[family] + zone, () => {});
+    } catch {
+      return;
+    }
   };
   const links = wanted.map((link) => ({
     link,
@@ -94,7 +97,7 @@ function recordsOf(packet: Uint8Array): DnsRecord[] {
 }
 
 /** Every outer interface; loopback only where there is no other. */
-function ownInterfaces(): MdnsInterface[] {
+export function ownInterfaces(): MdnsInterface[] {
   const all = Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
     entries.map((entry) => ({ name, ...entry }))
   );
