@@ -9,6 +9,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export type JsonObject = { [key: string]: Json };
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
+const lenient = new TextDecoder();
 const encoder = new TextEncoder();
 
 const timeFields = new Set([
@@ -148,7 +149,7 @@ export function parseTime(text: string): Uint8Array {
 }
 
 export function text(value: Packed | undefined): string {
-  return value instanceof Uint8Array ? new TextDecoder().decode(value) : "";
+  return value instanceof Uint8Array ? (value.length === 0 ? "" : lenient.decode(value)) : "";
 }
 
 export function number(value: Packed | undefined): number {

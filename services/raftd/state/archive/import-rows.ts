@@ -81,18 +81,23 @@ export function checkOf(struct: Struct, peerName: string): Check {
 }
 
 export function kvOf(struct: Struct): KvEntry {
-  const flags = new Uint8Array(8);
-  const value = typeof struct.Flags === "bigint" ? struct.Flags : BigInt(number(struct.Flags));
-  new DataView(flags.buffer).setBigUint64(0, BigInt.asUintN(64, value));
   return {
     key: struct.Key as Uint8Array,
     value: (struct.Value as Uint8Array | null) ?? none,
-    flags,
+    flags: flagsOf(struct.Flags),
     session: text(struct.Session),
     lockIndex: number(struct.LockIndex),
     createIndex: number(struct.CreateIndex),
     modifyIndex: number(struct.ModifyIndex),
   };
+}
+
+function flagsOf(packed: Packed | undefined): Uint8Array {
+  const value = typeof packed === "bigint" ? packed : number(packed);
+  if (value === 0) return none;
+  const flags = new Uint8Array(8);
+  new DataView(flags.buffer).setBigUint64(0, BigInt.asUintN(64, BigInt(value)));
+  return flags;
 }
 
 export function sessionOf(struct: Struct): Session {

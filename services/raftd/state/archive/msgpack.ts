@@ -37,6 +37,10 @@ export type Packable =
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const depthMax = 128;
+/** Names of fields by their hash, as read and as written; map keys of users may be among them. */
+const names = new Map<number, string>();
+const encodedNames = new Map<string, Uint8Array>();
+const namesMax = 4_096;
 
 export class PackReader {
   readonly #bytes: Uint8Array;
@@ -44,7 +48,8 @@ export class PackReader {
   #at: number;
 
   constructor(bytes: Uint8Array, at = 0) {
-    this.#bytes = bytes;
+    // Not a Buffer, whose slices are no copies.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = at;
   }
@@ -135,7 +140,7 @@ export class PackReader {
   #raw(length: number): Uint8Array {
     this.#need(length);
     this.#at += length;
-    return Uint8Array.from(this.#bytes.subarray(this.#at - length, this.#at));
+    return this.#bytes.slice(this.#at - length, this.#at);
   }
 
   #array(length: number, depth: number): Packed[] {
@@ -149,10 +154,37 @@ export class PackReader {
     this.#need(length * 2);
     const map: { [key: string]: Packed } = Object.create(null);
     for (let i = 0; i < length; i++) {
-      const key = this.value(depth + 1);
-      map[keyText(key)] = this.value(depth + 1);
+      const name = this.#shortName() ?? keyText(this.value(depth + 1));
+      map[name] = this.value(depth + 1);
     }
     return map;
+  }
+
+  /** Structs have few names, again and again. */
+  #shortName(): string | undefined {
+    const tag = this.#bytes[this.#at]!;
+    if (tag < 0xa0 || tag >= 0xc0) return undefined;
+    const length = tag & 31;
+    const start = this.#at + 1;
+    this.#need(1 + length);
+    let hash = length;
+    for (let i = 0; i < length; i++) hash = (hash * 31 + this.#bytes[start + i]!) | 0;
+    const known = names.get(hash);
+    if (known !== undefined && this.#isText(known, start, length)) {
+      this.#at = start + length;
+      return known;
+    }
+    const name = keyText(this.value());
+    if (name.length === length && names.size < namesMax) names.set(hash, name);
+    return name;
+  }
+
+  #isText(text: string, start: number, length: number): boolean {
+    if (text.length !== length) return false;
+    for (let i = 0; i < length; i++) {
+      if (text.charCodeAt(i) !== this.#bytes[start + i]) return false;
+    }
+    return true;
   }
 
   #need(bytes: number): void {
@@ -196,6 +228,7 @@ export class PackWriter {
     if (value instanceof Float) return this.#float(value);
     if (typeof value === "bigint") return this.#integer(value);
     if (typeof value === "number") {
+      if (value >= 0 && value < 0x80 && Number.isInteger(value)) return this.byte(value);
       return Number.isSafeInteger(value)
         ? this.#integer(BigInt(value))
         : this.#float(new Float(value));
@@ -217,7 +250,7 @@ export class PackWriter {
     const keys = Object.keys(fields).sort();
     this.#head(keys.length, 0x80, 0xde);
     for (const key of keys) {
-      this.#raw(encoder.encode(key));
+      this.#raw(encodedName(key));
       this.value(fields[key]!);
     }
   }
@@ -285,6 +318,15 @@ export class PackWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+function encodedName(name: string): Uint8Array {
+  let bytes = encodedNames.get(name);
+  if (bytes === undefined) {
+    bytes = encoder.encode(name);
+    if (encodedNames.size < namesMax) encodedNames.set(name, bytes);
+  }
+  return bytes;
 }
 
 export function pack(value: Packable): Uint8Array {
