@@ -178,10 +178,8 @@ export class BusClient implements ConnectionOwner, CallOwner, RawCaller {
   }
 
   #unreachable(): CuriaError {
-    return new CuriaError(
-      this.#unreachableCode,
-      `Cannot reach ${this.daemon}: ${this.#dialer.lastProblem}`,
-    );
+    const text = `Cannot reach ${this.daemon}: ${this.#dialer.lastProblem}`;
+    return new CuriaError(this.#unreachableCode, text);
   }
 
   #send(call: OutgoingCall, connection: Connection): void {

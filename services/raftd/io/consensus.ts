@@ -39,7 +39,6 @@ class Consensus {
   #raft: Raft | undefined;
   #feed: EntryFeed | undefined;
   #port: Listener | undefined;
-  #configuration: Configuration = { index: 0, servers: [] };
   #timer: Timer | undefined;
   #timerAtMs = 0;
   #heldTimer: Timer | undefined;
@@ -206,10 +205,8 @@ class Consensus {
   }
 
   #setConfiguration(configuration: Configuration): void {
-    this.#configuration = configuration;
-    this.#peers.setAddresses(
-      new Map(this.#configuration.servers.map(({ id, address }) => [id, address])),
-    );
+    const addresses = configuration.servers.map(({ id, address }) => [id, address] as const);
+    this.#peers.setAddresses(new Map(addresses));
   }
 
   #flushSoon(): void {
