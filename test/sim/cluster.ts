@@ -61,8 +61,10 @@ export class Cluster {
     };
   }
 
-  /** Told when a server becomes leader or gives its vote. */
+  /** Told when a server stands, becomes leader or gives its vote. */
   onNotice: World["noticed"] | undefined;
+  /** What is to happen once when a server stands for election. */
+  readonly whenItStands = new Map<string, () => void>();
 
   /** Servers begin blank; one or all of them write the first configuration. */
   bootstrap(): void {

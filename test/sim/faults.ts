@@ -26,6 +26,11 @@ export function throwFaults(cluster: Cluster, untilMs: number): void {
 function strikeAtMoments(cluster: Cluster, untilMs: number): void {
   const { queue, random, mix, network } = cluster;
   cluster.onNotice = (what, id) => {
+    if (what === "stands") {
+      cluster.whenItStands.get(id)?.();
+      cluster.whenItStands.delete(id);
+      return;
+    }
     const chance = what === "leads" ? mix.strikeChance : mix.voterCrashChance;
     if (queue.nowMs >= untilMs || !random.chance(chance)) return;
     const server = cluster.servers.get(id)!;
@@ -155,15 +160,21 @@ function squeeze(cluster: Cluster): boolean {
   const [candidate, ...voters] = random.shuffle(others);
   network.block(leader.id, candidate!.id);
   network.block(candidate!.id, leader.id);
-  queue.after(random.between(100, 300), () => {
+  cluster.whenItStands.set(candidate!.id, () => {
     const isRestart = random.chance(0.5);
     for (const voter of voters) {
       network.block(voter.id, leader.id);
       if (!isRestart || !voter.isUp) continue;
-      voter.crash(true);
-      queue.after(random.between(0, 5), () => voter.start());
+      // Not within this step, whose effects are still to be carried out.
+      queue.after(0, () => {
+        voter.crash(true);
+        voter.start();
+      });
     }
-    queue.after(200, () => network.heal());
+  });
+  queue.after(500, () => {
+    cluster.whenItStands.delete(candidate!.id);
+    network.heal();
   });
   return true;
 }

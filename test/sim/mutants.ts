@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a voter does not protect the leader it promised to",
-    seed: 16,
+    seed: 4,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/voter.ts",
@@ -184,7 +184,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a restarted voter forgets its promise",
-    seed: 191,
+    seed: 4,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/restore.ts",

@@ -162,6 +162,7 @@ export class SimServer implements SimTarget {
         this.#world.trace?.(
           `${this.id} is ${effect.role} in term ${effect.term}, leader ${effect.leader || "none"}`,
         );
+        if (effect.role === "candidate") this.#world.noticed("stands", this.id);
         if (effect.role === "leader" && effect.readyIndex === 0) {
           this.#world.noticed("leads", this.id);
         }

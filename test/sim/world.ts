@@ -38,7 +38,7 @@ export interface World {
   readonly trace: ((line: string) => void) | undefined;
   readonly counts: Record<string, number>;
   /** Moments at which a fault would hurt most. */
-  readonly noticed: (what: "leads" | "voted", id: string) => void;
+  readonly noticed: (what: "stands" | "leads" | "voted", id: string) => void;
   deliver(to: string, run: (server: SimTarget) => void): void;
 }
 
