@@ -8,8 +8,10 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  readSync,
   rmSync,
   statSync,
+  writeSync,
 } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -58,9 +60,11 @@ export async function makeArchive(
   wallMs: number,
 ): Promise<Copied> {
   const copy = `${target}.db`;
+  const kept = `${target}.bin`;
   try {
     const { applied } = copyState(stateFile, copy);
-    const tar = exportArchive(copy, { ...membersOf(applied), wallMs });
+    const about = { ...membersOf(applied), wallMs };
+    const tar = exportArchive(copy, about, (records) => keptIn(kept, records));
     await pipeline(
       Readable.from(tar, { objectMode: true }),
       createGzip({ level: GZIP_LEVEL }),
@@ -72,8 +76,43 @@ export async function makeArchive(
     throw error;
   } finally {
     rmSync(copy, { force: true });
+    rmSync(kept, { force: true });
   }
 }
+
+/** The second time the pieces come from a file. */
+function keptIn(file: string, pieces: () => Iterable<Uint8Array>): () => Iterable<Uint8Array> {
+  let isKept = false;
+  return function* () {
+    if (isKept) return yield* piecesOf(file);
+    const fd = openSync(file, "w", 0o600);
+    try {
+      for (const piece of pieces()) {
+        for (let at = 0; at < piece.length;) at += writeSync(fd, piece, at);
+        yield piece;
+      }
+      isKept = true;
+    } finally {
+      closeSync(fd);
+    }
+  };
+}
+
+function* piecesOf(file: string): Iterable<Uint8Array> {
+  const fd = openSync(file, "r");
+  try {
+    for (;;) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const count = readSync(fd, piece);
+      if (count === 0) return;
+      yield piece.subarray(0, count);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const PIECE_BYTES = 256 * 1024;
 
 /** Beyond this the time grows faster than the file shrinks. */
 const GZIP_LEVEL = 4;
