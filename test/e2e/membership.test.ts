@@ -127,9 +127,11 @@ test("a fourth server joins as a non-voter and is promoted", async () => {
     await server.put("/v1/kv/four", "4");
     const read = await fourth.fetch("/v1/kv/four?raw&consistent");
     expect(await read.text()).toBe("4");
-    // It goes for good, and is out of the configuration.
+    // It goes for good, without taking the lead for that, and is out of the configuration.
     await said(fourth, "leave");
-    expect((await peers(3)).map(({ node }) => node).sort())
+    const left = await peers(3);
+    expect(fourth.log).not.toContain("role=leader");
+    expect(left.map(({ node }) => node).sort())
       .toEqual(["server-1", "server-2", "server-3"]);
   } finally {
     await fourth.remove();

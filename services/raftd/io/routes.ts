@@ -67,6 +67,8 @@ export class Routes {
         daemon: "raftd",
         identity: this.#context.identity,
         log: this.#context.log,
+        // A call must not wait for a server that leads no more: it is routed anew.
+        waits: false,
       });
       this.#leader = { address, client };
     }
