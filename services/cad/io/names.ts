@@ -1,17 +1,17 @@
 // Names that need chance: of clusters and of roots.
 
-import { createHash, randomBytes, randomUUID } from "node:crypto";
 import type { CaSettings } from "../core/ca-config.ts";
 import { trustDomain } from "../core/spiffe.ts";
 import { colons } from "./x509-text.ts";
 
 export function makeUuid(): string {
-  return randomUUID();
+  return crypto.randomUUID();
 }
 
 /** 64 random bits in base 36, cut to 8. */
 export function nameSeed(): string {
-  return randomBytes(8).readBigUInt64BE().toString(36).slice(0, 8);
+  const [bits] = crypto.getRandomValues(new BigUint64Array(1));
+  return bits!.toString(36).slice(0, 8);
 }
 
 export function commonName(clusterId: string, seed: string): string {
@@ -22,5 +22,5 @@ export function commonName(clusterId: string, seed: string): string {
 export function providerId(settings: CaSettings): string {
   const { privateKey, rootCert, keyType, keyBits } = settings;
   const text = `${privateKey},${rootCert},${keyType},${keyBits},true`;
-  return colons(createHash("sha256").update(text).digest());
+  return colons(new Bun.CryptoHasher("sha256").update(text).digest());
 }

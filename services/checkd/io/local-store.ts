@@ -1,7 +1,6 @@
 // Registrations on disk, in Consul's files and JSON: services/, checks/ and checks/state/ below
 // data_dir, named by the SHA-256 of the id. A registration is durable when its promise resolves.
 
-import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { CheckEntry, ServiceEntry } from "../core/local-state.ts";
@@ -136,5 +135,5 @@ export class LocalStore {
 }
 
 export function fileName(id: string): string {
-  return createHash("sha256").update(id).digest("hex");
+  return new Bun.CryptoHasher("sha256").update(id).digest("hex");
 }

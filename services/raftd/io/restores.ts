@@ -1,7 +1,6 @@
 // Raft.RestoreSnapshot: takes an archive in, verifies all of it, and only then brings it into the log
 // in pieces; the entry after the last one makes every server restore it (restore-builder.ts).
 
-import { randomUUID } from "node:crypto";
 import { statfsSync } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -91,7 +90,7 @@ export class Restores {
       log.warn({ records: keptRaw.slice(0, 20), count: keptRaw.length }, "records only kept");
     }
     await gate.wait("consistent", timeoutMs);
-    const id = randomUUID();
+    const id = crypto.randomUUID();
     log.info({ id, archiveIndex: index, totalBytes }, "restoring a snapshot");
     try {
       await this.#sendPieces(id, file, totalBytes);

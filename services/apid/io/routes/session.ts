@@ -1,6 +1,5 @@
 // /v1/session/ (spec: http-api 5.9).
 
-import { randomUUID } from "node:crypto";
 import { State } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
 import { formatDuration, msToNs, parseDuration } from "#shared/consul/duration.ts";
@@ -53,7 +52,7 @@ export function sessionRoutes(daemons: SessionDaemons): Route[] {
       throw new HttpError(500, "cross datacenter lock must be created at server agent");
     }
     if (session.node !== "") checkTtl(session.ttl ?? "", daemons.ttlMinMs);
-    const id = randomUUID();
+    const id = crypto.randomUUID();
     await writes.apply({ session: { create: { ...session, id } } }, options);
     return call.json({ ID: id });
   };

@@ -1,7 +1,6 @@
 // The outside of a Consul snapshot: gzip over tar over meta.json, state.bin and SHA256SUMS.
 // Everything is checked before anything is used.
 
-import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { CuriaError } from "#shared/errors.ts";
 
@@ -41,7 +40,7 @@ export function openArchive(archive: Uint8Array): { meta: ArchiveMeta; state: Ui
     if (content === undefined || expected === undefined) {
       throw broken(`failed checking integrity of snapshot: file missing for "${name}"`);
     }
-    const found = createHash("sha256").update(content).digest("hex");
+    const found = new Bun.CryptoHasher("sha256").update(content).digest("hex");
     if (found !== expected) {
       throw broken(
         `failed checking integrity of snapshot: hash check failed for "${name}": ` +
@@ -132,14 +131,14 @@ export function* tarOf(
   state: () => Iterable<Uint8Array>,
   wallMs: number,
 ): Iterable<Uint8Array> {
-  const stateHash = createHash("sha256");
+  const stateHash = new Bun.CryptoHasher("sha256");
   let size = 0;
   for (const piece of state()) {
     stateHash.update(piece);
     size += piece.length;
   }
   const meta = encoder.encode(`${JSON.stringify({ Version: 1, ...about, Size: size })}\n`);
-  const metaSum = createHash("sha256").update(meta).digest("hex");
+  const metaSum = new Bun.CryptoHasher("sha256").update(meta).digest("hex");
   const sums = encoder.encode(`${metaSum}  meta.json\n${stateHash.digest("hex")}  state.bin\n`);
   const seconds = Math.floor(wallMs / 1000);
   yield* member("meta.json", meta.length, [meta], seconds);

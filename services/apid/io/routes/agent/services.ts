@@ -1,6 +1,5 @@
 // /v1/agent/service*, /v1/agent/check*, agent/health, maintenance (spec: http-api 5.3, 5.4).
 
-import { createHash } from "node:crypto";
 import type { AgentChecks, AgentService, AgentServices } from "#proto/messages.js";
 import { Agent } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
@@ -192,7 +191,7 @@ async function changeOf(
 
 function contentHash(found: AgentService): string {
   const row = renderAgentService(found, "");
-  return createHash("sha256").update(writeJson(row)).digest("hex").slice(0, 16);
+  return new Bun.CryptoHasher("sha256").update(writeJson(row)).digest("hex").slice(0, 16);
 }
 
 // ---- health of local instances
