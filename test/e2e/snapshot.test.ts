@@ -231,6 +231,31 @@ test("raftd killed in the middle of a restore: the servers end up equal", async 
   }
 }, 120_000);
 
+test(
+  "the leader's raftd killed in the middle of a restore: all of it is done, or nothing",
+  async () => {
+    const [one] = servers as [TestNode, TestNode, TestNode];
+    const archived = await save(one);
+    await one.put("/v1/kv/big/0", "not archived");
+    const leaderAddress = (await one.json<string>("/v1/status/leader")).split(":")[0];
+    const leader = servers.find(({ address }) => address === leaderAddress)!;
+    const other = servers.find((node) => node !== leader)!;
+    const answered = other.fetch("/v1/snapshot", { method: "PUT", body: archived });
+    const delayMs = Math.round(Math.random() * 300);
+  console.log(`killed after ${delayMs} ms`);
+  await Bun.sleep(delayMs);
+    await leader.kill("raftd");
+    const { status } = await answered;
+    await expectEqual(servers);
+    const found = await value(one, "big/0");
+    if (status === 200) expect(found).not.toBe("not archived");
+    await restore(other, archived);
+    await expectEqual(servers);
+    expect(await value(one, "big/0")).not.toBe("not archived");
+  },
+  120_000,
+);
+
 test("one of two restores at once is refused, and the other is done", async () => {
   const bytes = await save(lone);
   const answers = await Promise.all(

@@ -47,6 +47,8 @@ export class Proposals {
   #nextId = 1;
   #ownSequence = 0;
   readonly #ownClient: string;
+  /** While the state is being replaced nobody is given up on: it goes on as soon as that is done. */
+  isHeld = false;
 
   constructor(options: ProposalsOptions, ownClient: string) {
     this.#options = options;
@@ -163,6 +165,7 @@ export class Proposals {
   }
 
   #sweep(): void {
+    if (this.isHeld) return;
     const nowMs = performance.now();
     for (const [id, waiting] of this.#waiting) {
       if (waiting.deadlineMs > nowMs) continue;

@@ -32,6 +32,8 @@ export class ReadGate {
   #retryTimer: Timer | undefined;
   #nextId = 1;
   #appliedIndex: number;
+  /** While the state is being replaced nobody is given up on. */
+  isHeld = false;
 
   constructor(options: ReadGateOptions, appliedIndex: number) {
     this.#options = options;
@@ -102,6 +104,7 @@ export class ReadGate {
   }
 
   #sweep(): void {
+    if (this.isHeld) return;
     const nowMs = performance.now();
     for (const [id, waiting] of this.#waiting) {
       if (waiting.deadlineMs > nowMs) continue;

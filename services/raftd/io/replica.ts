@@ -101,17 +101,22 @@ export class Replica {
 
   /** Nothing else happens until the promise has settled and `then` has run. */
   #hold<Result>(work: Promise<Result>, then: (result: Result) => void): void {
-    this.#isHeld = true;
+    this.#setHeld(true);
     work.then((result) => {
       if (this.#isStopped) return;
       then(result);
-      this.#isHeld = false;
+      this.#setHeld(false);
       while (!this.#isHeld && this.#postponed.length > 0) this.#postponed.shift()!();
     }).catch((error) => {
       if (this.#isStopped) return;
       this.#isStopped = true;
       this.#events.halted(`the state cannot be replaced: ${(error as Error).message}`);
     });
+  }
+
+  #setHeld(isHeld: boolean): void {
+    const { proposals, gate } = this.#parts;
+    this.#isHeld = proposals.isHeld = gate.isHeld = isHeld;
   }
 
   stop(): void {
