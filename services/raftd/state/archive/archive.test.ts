@@ -14,7 +14,8 @@ import { formatTime, parseJson, parseTime, toJson } from "./forms.ts";
 import type { Json, JsonObject } from "./forms.ts";
 import { openArchive } from "./container.ts";
 import { wholeBody } from "./import.ts";
-import { pack, PackReader } from "./msgpack.ts";
+import { PackReader } from "./msgpack.ts";
+import { pack } from "./msgpack-writer.ts";
 
 const fixtures = new URL("../../../../test/compat/fixtures/consul-snapshots/", import.meta.url);
 const position = {

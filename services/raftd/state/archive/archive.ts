@@ -14,7 +14,7 @@ import type { ArchiveMeta, ArchiveServer } from "./container.ts";
 import { stateRecords } from "./export.ts";
 import { Importer } from "./import.ts";
 import type { ImportSummary } from "./import.ts";
-import { pack } from "./msgpack.ts";
+import { pack } from "./msgpack-writer.ts";
 
 export interface Restored {
   readonly meta: ArchiveMeta;

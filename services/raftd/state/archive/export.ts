@@ -6,8 +6,9 @@ import type { Tables } from "../tables.ts";
 import { fromJson, parseJson } from "./forms.ts";
 import type { JsonObject } from "./forms.ts";
 import { wholeBody } from "./import.ts";
-import { Float, pack, PackWriter } from "./msgpack.ts";
+import { Float } from "./msgpack.ts";
 import type { Packable } from "./msgpack.ts";
+import { pack, PackWriter } from "./msgpack-writer.ts";
 import { rawOf } from "./peering.ts";
 import { documentRecords, peeringKinds } from "./record-types.ts";
 import { checkDefinition, proxyConfig } from "./structs.ts";
@@ -15,6 +16,7 @@ import { checkDefinition, proxyConfig } from "./structs.ts";
 type Struct = { [key: string]: Packable };
 
 const none = new Uint8Array(0);
+const kindless = new Set(["mesh", "exported-services", "sameness-group"]);
 const pieceBytes = 256 * 1024;
 /** Index names that Consul does not have. */
 const privateIndexes = new Set([
@@ -25,7 +27,7 @@ const privateIndexes = new Set([
   "raw-record",
 ]);
 
-/** The content of state.bin, in pieces. */
+/** The content of state.bin. */
 export function* stateRecords(
   tables: Tables,
   indexes: IndexValues,
@@ -232,25 +234,23 @@ function kvStruct(entry: KvEntry): Struct {
 function configEntry(document: Document): Packable {
   const { Kind: kind, ...body } = wholeBody(document);
   const kindText = String(kind ?? document.id.split("/")[0]);
-  const hasNoKind = ["mesh", "exported-services", "sameness-group"].includes(kindText);
   const entry: Struct = {
-    ...(hasNoKind ? {} : { Kind: kindText }),
+    ...(kindless.has(kindText) ? {} : { Kind: kindText }),
     Meta: null,
     ...special(kindText, fromJson(body) as Struct, body),
     Hash: 0,
     ...indexesOf(document),
   };
-  const isNested = kindText === "proxy-defaults";
   const request = {
     Datacenter: "",
-    Entry: isNested ? pack(entry) : entry,
+    Entry: kindText === "proxy-defaults" ? pack(entry) : entry,
     Op: "upsert",
     Token: "",
   };
   return Buffer.concat([pack(kindText), pack(request)]);
 }
 
-/** The two places where a type cannot be told from the JSON. */
+/** Where a type cannot be told from the JSON. */
 function special(kind: string, entry: Struct, body: JsonObject): Struct {
   if (kind === "service-splitter" && Array.isArray(body.Splits)) {
     const splits = body.Splits.map((split) => {
