@@ -58,7 +58,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot is taken without its membership",
-    seed: 1,
+    seed: 8,
     flavour: "members",
     file: "core/raft/snapshot.ts",
     find: "s.members.restore(configuration, Infinity);",
@@ -116,7 +116,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a follower acknowledges before its disk has the entries",
-    seed: 4,
+    seed: 1,
     flavour: "disks",
     file: "core/raft/follower.ts",
     find: "matchIndex > s.disk.persistedIndex ? s.disk.latestSeq : s.disk.hardStateSeq;",
@@ -176,7 +176,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a server with a damaged log votes as if it had forgotten",
-    seed: 17,
+    seed: 45,
     flavour: "disks",
     file: "core/raft/restore.ts",
     find: "promised: restored.promised,",
