@@ -40,6 +40,11 @@ class Patient {
   right = 0;
   wrong: string[] = [];
 
+  constructor() {
+    // A refused question is one without an answer.
+    this.#socket.on("error", () => {});
+  }
+
   async ask(times: number): Promise<void> {
     for (let n = 0; n < times; n++) {
       const id = ++this.asked;
