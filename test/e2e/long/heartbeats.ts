@@ -81,7 +81,14 @@ test(`no election in ${minutes} minutes of load on ${keyCount} keys`, async () =
     `${writes} writes (${perS}/s), ${lists} lists of ${keyCount} keys, the slowest ` +
       `${Math.round(slowestListMs)} ms, ${lateLists} too late, ${failures.length} failures`,
   );
+  const after = await leadership();
+  if (after[0]!.term !== before[0]!.term) {
+    for (const node of cluster.servers) {
+      const lines = node.log.split("\n").filter((line) => /raftd: (?!raft conf)/.test(line));
+      console.log(`${node.name}:\n${lines.slice(-30).join("\n")}`);
+    }
+  }
   expect(failures.slice(0, 5)).toEqual([]);
   expect(lists).toBeGreaterThan(lateLists);
-  expect(await leadership()).toEqual(before);
+  expect(after).toEqual(before);
 }, minutes * 60_000 + 600_000);
