@@ -1,7 +1,7 @@
 // Archives out and in over HTTP and the command line, on one server and on three.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Raft } from "#proto/services.ts";
@@ -12,7 +12,12 @@ import { loopbackNet, program, TestNode, until } from "./node.ts";
 
 const net = loopbackNet();
 const addresses = [net(1), net(2), net(3)];
-const lone = new TestNode({ name: "lone", address: net(4), bootstrapExpect: 1 });
+const lone = new TestNode({
+  name: "lone",
+  address: net(4),
+  bootstrapExpect: 1,
+  config: { snapshot_schedule: { interval: "1s", retain: 2 } },
+});
 const servers = addresses.map((address, n) =>
   new TestNode({ name: `server-${n + 1}`, address, bootstrapExpect: 3, retryJoin: addresses })
 );
@@ -242,8 +247,8 @@ test(
     const other = servers.find((node) => node !== leader)!;
     const answered = other.fetch("/v1/snapshot", { method: "PUT", body: archived });
     const delayMs = Math.round(Math.random() * 300);
-  console.log(`killed after ${delayMs} ms`);
-  await Bun.sleep(delayMs);
+    console.log(`killed after ${delayMs} ms`);
+    await Bun.sleep(delayMs);
     await leader.kill("raftd");
     const { status } = await answered;
     await expectEqual(servers);
@@ -255,6 +260,19 @@ test(
   },
   120_000,
 );
+
+test("snapshots by the clock: the newest two stay, and they restore", async () => {
+  const kept = join(lone.folder, "data/snapshots");
+  const names = () => existsSync(kept) ? readdirSync(kept).filter((n) => n.endsWith(".snap")) : [];
+  await lone.put("/v1/kv/scheduled", "1");
+  const before = new Set(names());
+  await until("two more are made and the rest is gone", 20_000, () => {
+    const now = names();
+    return now.length === 2 && now.every((name) => !before.has(name));
+  });
+  await restore(lone, new Uint8Array(readFileSync(join(kept, names().sort().at(-1)!))));
+  expect(await value(lone, "scheduled")).toBe("1");
+}, 60_000);
 
 test("one of two restores at once is refused, and the other is done", async () => {
   const bytes = await save(lone);
