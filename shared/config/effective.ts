@@ -89,6 +89,11 @@ export function buildEffective(
     instances: read.ints("instances"),
     checkdAbsenceTimeoutMs: read.ms("checkd_absence_timeout"),
     migration: { observe: read.bool("migration.observe") },
+    snapshotSchedule: {
+      intervalMs: read.ms("snapshot_schedule.interval"),
+      retain: read.int("snapshot_schedule.retain"),
+      dir: read.string("snapshot_schedule.dir"),
+    },
     metricsPorts: read.ints("metrics_ports"),
   };
   if (read.errors.length > 0) throw new ConfigRefusal(joinRefusals(read.errors));

@@ -21,6 +21,7 @@ const parts = {
     "tombstone",
     "configEntriesBootstrap",
     "migration",
+    "snapshotSchedule",
   ],
   relayd: ["addresses", "ports", "limits", "raft", "tls"],
   gossipd: [

@@ -59,6 +59,8 @@ export interface EffectiveConfig {
   checkdAbsenceTimeoutMs: number;
   /** Share the gossip pools with real Consul servers. */
   migration: { observe: boolean };
+  /** Archives that the leader makes by itself: none with an interval of 0; "" is data_dir/snapshots. */
+  snapshotSchedule: { intervalMs: number; retain: number; dir: string };
   /** Per daemon, the loopback port that serves /metrics and /healthz; absent = none. */
   metricsPorts: Record<string, number>;
 }

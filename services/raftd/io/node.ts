@@ -125,6 +125,11 @@ export class Node {
       log,
       reserveBytes: DISK_RESERVE_BYTES,
       contact: () => this.contact(),
+      schedule: {
+        ...config.snapshotSchedule,
+        dir: config.snapshotSchedule.dir || join(folder, "../snapshots"),
+      },
+      isLeader: () => this.#replica.leadership.role === "leader",
     });
     const bookmark = () => ({ ...this.position(), ...this.contact() });
     this.watchStreams = new WatchStreams({

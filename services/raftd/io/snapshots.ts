@@ -9,6 +9,7 @@ import { RestoreBuilder } from "./restore-builder.ts";
 import { Restores, type RestoresParts } from "./restores.ts";
 import { SnapshotLink } from "./snapshot-link.ts";
 import { type SavesParts, SnapshotSaves } from "./snapshot-saves.ts";
+import { type ScheduleSettings, SnapshotSchedule } from "./snapshot-schedule.ts";
 import { SnapshotTransfers } from "./snapshot-transfers.ts";
 import type { StateFiles } from "./state-files.ts";
 
@@ -18,6 +19,8 @@ const WAL_BYTES_MAX = 64 * 1024 * 1024;
 export interface SnapshotsParts extends Omit<RestoresParts & SavesParts, "worker"> {
   files: StateFiles;
   link: () => ConsensusLink;
+  schedule: ScheduleSettings;
+  isLeader(): boolean;
 }
 
 export class Snapshots {
@@ -25,6 +28,7 @@ export class Snapshots {
   readonly restores: Restores;
   readonly builder: RestoreBuilder;
   readonly transfers: SnapshotTransfers;
+  readonly #schedule: SnapshotSchedule;
   readonly #files: StateFiles;
   // One for each line of work, so that none waits for a long one of another kind.
   readonly #checkpoints = new SnapshotLink();
@@ -37,6 +41,8 @@ export class Snapshots {
     this.saves = new SnapshotSaves({ ...parts, worker: this.#copies });
     this.restores = new Restores({ ...parts, worker: this.#changes });
     this.builder = new RestoreBuilder(folder, files, this.#changes);
+    const { schedule: settings, isLeader, log } = parts;
+    this.#schedule = new SnapshotSchedule({ settings, saves: this.saves, isLeader, log });
     this.transfers = new SnapshotTransfers(folder, files, this.#copies, parts.link);
   }
 
@@ -50,6 +56,7 @@ export class Snapshots {
   }
 
   stop(): void {
+    this.#schedule.stop();
     this.transfers.stop();
     for (const worker of [this.#checkpoints, this.#copies, this.#changes]) worker.stop();
   }

@@ -64,6 +64,8 @@ export class Store {
     this.#db.run("PRAGMA synchronous = NORMAL");
     // The shell checkpoints when it suits: in the middle of a batch it would hold up every writer.
     this.#db.run("PRAGMA wal_autocheckpoint = 0");
+    // What one burst needed is given back when the log begins anew.
+    this.#db.run("PRAGMA journal_size_limit = 33554432");
     this.#db.run(`PRAGMA cache_size = -${cacheKib}`);
     this.#db.run(`PRAGMA mmap_size = ${mappedBytes}`);
     prepareSchema(this.#db);

@@ -67,6 +67,9 @@ export const curiaKeys: readonly Key[] = [
   key("checkd_absence_timeout", "duration", "30s", ["gossipd"]),
   key("migration.observe", "bool", false, ["gossipd", "raftd"]),
   key("view_max_age", "duration", "5m", ["dnsd"]),
+  key("snapshot_schedule.interval", "duration", "0s", ["raftd"]),
+  key("snapshot_schedule.retain", "int", 30, ["raftd"]),
+  key("snapshot_schedule.dir", "string", "", ["raftd"]),
   key("tombstone_ttl", "duration", "15m", ["raftd"]),
   key("tombstone_ttl_granularity", "duration", "30s", ["raftd"]),
 ];
