@@ -7,7 +7,6 @@ import { importsOf, isTest, type SourceFile, sourceFiles } from "./sources.ts";
 const PURE_SHARED =
   /^shared\/(machine|random|errors)\.ts$|^shared\/(consul|codec|acl)\/|^shared\/config\/(types|definitions|tls-types)\.ts$|^shared\/view-tables\.ts$/;
 const PURE_PACKAGES = new Set([
-  "@msgpack/msgpack",
   "dns-packet",
   "node:assert",
   "node:buffer",
