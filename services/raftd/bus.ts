@@ -78,6 +78,8 @@ function read(node: Node, request: ReadRequest, call: Call): Answer | Promise<An
     const reply = rows();
     // A pause may lie between the first look at the clock and the rows.
     if (node.gate.hasLease()) return reply;
+    // Nobody will hear of this one, not even that its caller gave up.
+    if (reply instanceof Promise) reply.catch(() => {});
   }
   return node.gate.wait(mode, remainingMs(call)).then(rows);
 }
