@@ -176,7 +176,7 @@ export class StateThread {
         for (let i = 0; i < step.countMax; i++) {
           this.#apply(this.#server.disk.entryAt(step.fromIndex + i)!);
         }
-        this.#feed.handed(step.countMax);
+        this.#feed.handed(step.fromIndex, step.countMax);
       }
     }
     this.#server.input({ kind: "applied", index: this.kv.index });

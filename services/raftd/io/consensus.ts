@@ -122,7 +122,7 @@ class Consensus {
           return this.#take({ kind: "log-read", peer, fromIndex, entries });
         }
         this.#isReading = false;
-        this.#feed!.handed(unpackEntries(reply.packed).length);
+        this.#feed!.handed(reply.fromIndex, unpackEntries(reply.packed).length);
         const packed = reply.packed as Uint8Array<ArrayBuffer>;
         this.#postTurn([packed], []);
         return this.#flushSoon();
@@ -144,7 +144,7 @@ class Consensus {
       ...content,
       hardState,
       tail: [],
-      stampMs,
+      stampMs: Math.max(stampMs, content.stampMs),
       applied,
       configurations: [
         ...(configuration.index > 0 ? [configuration] : []),

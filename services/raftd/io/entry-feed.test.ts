@@ -45,8 +45,20 @@ test("after a restart the log is read up to what memory holds", () => {
   feed.committed(22);
   feed.persisted(1);
   expect(feed.step()).toEqual({ kind: "read", fromIndex: 11, countMax: 10 });
-  feed.handed(10);
+  feed.handed(11, 10);
   expect(handed(feed)).toEqual(["21.1", "22.1"]);
+});
+
+test("entries that were being read when a snapshot came move nothing", () => {
+  const feed = new EntryFeed(10, 20);
+  feed.committed(40);
+  expect(feed.step()).toEqual({ kind: "read", fromIndex: 11, countMax: 10 });
+  feed.persisting({ kind: "persist", seq: 1, reset: { index: 30, term: 2 }, entries: [] });
+  feed.skipTo(30);
+  feed.handed(11, 10);
+  feed.persisting(persist(2, range(31, 32, 2)));
+  feed.persisted(2);
+  expect(handed(feed)).toEqual(["31.2", "32.2"]);
 });
 
 test("a truncated entry is never handed over", () => {

@@ -88,9 +88,9 @@ export class EntryFeed {
     return { kind: "entries", entries };
   }
 
-  /** Entries that came from log.db were handed over. */
-  handed(count: number): void {
-    this.#next += count;
+  /** Entries that came from log.db were handed over. A snapshot may have gone past them meanwhile. */
+  handed(fromIndex: number, count: number): void {
+    this.#next = Math.max(this.#next, fromIndex + count);
   }
 
   /** A snapshot replaced the state: what it holds must not be applied again. */

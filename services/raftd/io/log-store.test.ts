@@ -29,6 +29,7 @@ test("what was written is there after reopening, with the first index of each te
     lastIndex: 5,
     termStarts: [{ term: 1, firstIndex: 1 }, { term: 2, firstIndex: 4 }],
     configurations: [],
+    stampMs: 1005,
   });
   expect(again.read(2, 3, 1e6)).toMatchObject([entry(2), entry(3), entry(4, 2)]);
 });

@@ -23,6 +23,8 @@ export interface LogContent {
   termStarts: TermStart[];
   /** Configurations of the entries after `base`, ascending. */
   configurations: Configuration[];
+  /** Stamp of the last entry; 0 without entries. */
+  stampMs: number;
   /** Set when damaged entries were cut off: where the log ended before. */
   promised?: LogPosition;
 }
@@ -123,6 +125,7 @@ export class LogStore {
     const termStarts: TermStart[] = [];
     const configurations: Configuration[] = [];
     let last: LogPosition = base;
+    let lastRecord: Uint8Array | undefined;
     let damaged: number | undefined;
     for (const row of this.#read.iterate(base.index + 1, -1)) {
       if (row.idx !== last.index + 1 || (Bun.hash.crc32(row.record) >>> 0) !== row.crc) {
@@ -136,9 +139,11 @@ export class LogStore {
         configurations.push(decodeConfiguration(row.idx, decodeEntry(row.record).bytes));
       }
       last = { index: row.idx, term: row.term };
+      lastRecord = row.record;
     }
     if (damaged !== undefined) this.#cutAt(damaged);
-    const content = { base, lastIndex: last.index, termStarts, configurations };
+    const stampMs = lastRecord === undefined ? 0 : decodeEntry(lastRecord).stampMs;
+    const content = { base, lastIndex: last.index, termStarts, configurations, stampMs };
     const promised = this.#position("promised");
     if (promised.index > last.index) return { ...content, promised };
     return content;
