@@ -161,6 +161,8 @@ export class Node {
       leadershipChanged: (leadership) => {
         metrics.leaderChanges.add();
         log.info(leadership, "leadership");
+        this.watchStreams.bookmark();
+        this.subscriptions.bookmark();
         this.#duties.leadershipChanged(leadership);
       },
       configurationChanged: ({ index, servers }) => {

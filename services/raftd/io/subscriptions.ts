@@ -45,7 +45,7 @@ export class Subscriptions {
   constructor(source: SubscriptionSource) {
     this.#source = source;
     this.#history = new ChangeHistory(source.position().index, HISTORY_BYTES_MAX);
-    this.#timer = setInterval(() => this.#bookmarks(), BOOKMARK_MS);
+    this.#timer = setInterval(() => this.bookmark(), BOOKMARK_MS);
   }
 
   get count(): number {
@@ -141,7 +141,9 @@ export class Subscriptions {
     out.write({ ...position, viewComplete: true, bookmark: this.#source.bookmark() });
   }
 
-  #bookmarks(): void {
+  /** Tells everyone where the state is and whether a leader is known; each second, and when that
+   *  changes. */
+  bookmark(): void {
     if (this.#all.size === 0) return;
     const position = this.#source.position();
     const bookmark = this.#source.bookmark();

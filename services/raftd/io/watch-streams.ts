@@ -45,7 +45,7 @@ export class WatchStreams {
 
   constructor(source: WatchSource) {
     this.#source = source;
-    this.#timer = setInterval(() => this.#bookmarks(), BOOKMARK_MS);
+    this.#timer = setInterval(() => this.bookmark(), BOOKMARK_MS);
   }
 
   get watchCount(): number {
@@ -151,7 +151,9 @@ export class WatchStreams {
     this.#table.remove(watch);
   }
 
-  #bookmarks(): void {
+  /** Tells everyone where the state is and whether a leader is known; each second, and when that
+   *  changes. */
+  bookmark(): void {
     if (this.#streams.size === 0) return;
     const bookmark = this.#source.bookmark();
     for (const { out } of this.#streams.values()) if (out.isWritable) out.write({ bookmark });
