@@ -28,9 +28,6 @@ import { isReadOnly, runTxn, txnFaults } from "./txn.ts";
 
 /** Pages of the file kept in memory, in KiB. */
 const cacheKib = 16 * 1024;
-/** What of the file is read in place instead: point reads of cold keys are half as dear again. */
-const mappedBytes = 256 * 1024 * 1024;
-
 /** What hangs on one open file and must be made anew after a failed transaction. */
 interface Parts {
   readonly journal: Journal;
@@ -67,7 +64,9 @@ export class Store {
     // What one burst needed is given back when the log begins anew.
     this.#db.run("PRAGMA journal_size_limit = 33554432");
     this.#db.run(`PRAGMA cache_size = -${cacheKib}`);
-    this.#db.run(`PRAGMA mmap_size = ${mappedBytes}`);
+    // Mapped pages would be looked up in the write-ahead log at every read, even those in the cache,
+    // at a cost that grows with the log (measured: 80 µs instead of 17 per key set).
+    this.#db.run("PRAGMA mmap_size = 0");
     prepareSchema(this.#db);
     this.#begin = this.#db.prepare("BEGIN");
     this.#commit = this.#db.prepare("COMMIT");
