@@ -14,6 +14,7 @@ type Effect<Kind> = Extract<MainEffect, { kind: Kind }>;
 
 export interface SnapshotTarget {
   readonly current: { readonly path: string };
+  applied(): { readonly stampMs: number };
   /** Makes a verified file the state; false when it is no state of that position. */
   install(file: string, position: LogPosition, trust: "verified"): boolean;
 }
@@ -136,8 +137,10 @@ export class SnapshotTransfers {
     const isInstalled = isGood && incoming !== undefined &&
       this.#files.install(incoming.file, snapshot, "verified");
     this.#drop();
-    const kind = isInstalled ? "snapshot-installed" : "snapshot-install-failed";
-    this.#link().tell({ kind, from, transfer });
+    if (isInstalled) {
+      const { stampMs } = this.#files.applied();
+      this.#link().tell({ kind: "snapshot-installed", from, transfer, stampMs });
+    } else this.#link().tell({ kind: "snapshot-install-failed", from, transfer });
     return isInstalled;
   }
 

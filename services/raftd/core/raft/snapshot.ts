@@ -123,7 +123,7 @@ export function onSnapshotChunk(s: RaftState, from: ServerId, m: SnapshotChunk):
   }
   let incoming = s.incoming;
   if (incoming?.isInstalling) return;
-  if (!incoming || incoming.from !== from || incoming.transfer !== m.transfer) {
+  if (!incoming || !isSame(incoming, from, m)) {
     if (m.offset !== 0) return answer(s, from, m, 0, 0);
     incoming = begin(s, from, m);
   }
@@ -134,6 +134,14 @@ export function onSnapshotChunk(s: RaftState, from: ServerId, m: SnapshotChunk):
   incoming.sentMs = m.sentMs;
   const { transfer, offset, totalBytes, bytes } = m;
   s.effects.push({ kind: "write-snapshot", from, transfer, offset, totalBytes, bytes });
+}
+
+/** Pieces of two copies do not make one file, and numbers of transfers are not unique for ever: a
+ *  piece goes on with what came before only when it is of the very same snapshot. */
+function isSame(incoming: Incoming, from: ServerId, m: SnapshotChunk): boolean {
+  const { index, term } = incoming.snapshot;
+  return incoming.from === from && incoming.transfer === m.transfer &&
+    index === m.snapshot.index && term === m.snapshot.term;
 }
 
 function begin(s: RaftState, from: ServerId, m: SnapshotChunk): Incoming {
