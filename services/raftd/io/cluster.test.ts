@@ -116,7 +116,7 @@ class TestServer {
       gate: this.gate,
       transfers: new SnapshotTransfers(
         folder,
-        { current: store, install: () => false },
+        { current: store, applied: () => store.applied(), install: () => false },
         worker,
         () => this.link,
       ),

@@ -81,7 +81,7 @@ export type Input =
     readonly from: ServerId;
     readonly transfer: number;
     /** The installed state's stamp, below which this server must never stamp an entry. */
-    readonly stampMs?: number;
+    readonly stampMs: number;
   }
   | {
     readonly kind: "snapshot-install-failed";

@@ -194,7 +194,7 @@ export function onSnapshotInstalled(
     s.disk.reset({ index, term });
     s.members.restore(configuration, Infinity);
   }
-  s.stampMs = Math.max(s.stampMs, m.stampMs ?? 0);
+  s.stampMs = Math.max(s.stampMs, m.stampMs);
   s.commitIndex = Math.max(s.commitIndex, index);
   s.appliedIndex = Math.max(s.appliedIndex, index);
   s.snapshotIndex = Math.max(s.snapshotIndex, index);
