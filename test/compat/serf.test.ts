@@ -1,6 +1,7 @@
 // A mixed pool of Debian's `serf agent` and our own nodes: everyone sees everyone, events and queries
 // cross, deaths and departures are told apart, keys are rotated by either side. Needs Debian's package `serf`.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { agentCoalescing } from "../../services/gossipd/core/settings.ts";
 import { Folder, OwnNode, SerfAgent, until } from "./gossip/agents.ts";
 
 /** Gossip reaches everyone nearly always: what asks all members may have to ask again. */
@@ -32,7 +33,9 @@ class MixedPool {
       this.serfs.push(await SerfAgent.start(name, this.folder, { ...withKeys, args }));
     }
     for (const name of ["own-a", "own-b", "own-c"]) {
-      const node = await OwnNode.start(name, withKeys);
+      // The last one takes news together, as Serf's agent does.
+      const profile = name === "own-c" ? agentCoalescing : {};
+      const node = await OwnNode.start(name, { ...withKeys, profile });
       node.answer = (query, payload) =>
         query === "greet" ? text(`hi ${readable(payload)}`) : undefined;
       this.owns.push(node);
@@ -112,6 +115,19 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
       }
     }, 180_000);
 
+    test(
+      "events that may be taken together are one for who coalesces, on either side",
+      async () => {
+        let tries = 0;
+        await attempts(() => coalesced(pool, `build-${++tries}`));
+        await attempts(() => coalescedBySerf(pool, `ours-${++tries}`));
+        await pool.serfs[0]!.run("event", "-coalesce=false", "single", "1");
+        const single = await pool.owns[2]!.seen("user-event", ({ name }) => name === "single");
+        expect(single.coalesce).toBe(false);
+      },
+      180_000,
+    );
+
     test("queries cross both ways, with relays", async () => {
       const asked = await pool.serfs[0]!.run(
         "query",
@@ -162,6 +178,33 @@ for (const [mode, keys] of [["plain", undefined], ["encrypted", [k1]]] as const)
       await pool.allSee({ "serf-b": "left", "own-b": "left", "serf-a": "alive" }, gone);
     }, 180_000);
   });
+}
+
+const payloadsOf = (own: OwnNode, name: string) =>
+  own.effects.flatMap((one) =>
+    one.kind === "user-event" && one.name === name ? [readable(one.payload)] : []
+  );
+
+async function coalesced(pool: MixedPool, name: string): Promise<void> {
+  const [own, , patient] = pool.owns as [OwnNode, OwnNode, OwnNode];
+  for (const payload of ["1", "2", "3"]) await pool.serfs[0]!.run("event", name, payload);
+  await until("all three", () => payloadsOf(own, name).length === 3);
+  await patient.seen("user-event", (one) => one.name === name && readable(one.payload) === "3");
+  expect(payloadsOf(patient, name)).toEqual(["3"]);
+}
+
+/** Orders of one moment travel in one packet. */
+async function coalescedBySerf(pool: MixedPool, name: string): Promise<void> {
+  for (const payload of ["1", "2", "3"]) {
+    const order = { kind: "event-fired", name, payload: text(payload), coalesce: true } as const;
+    pool.owns[1]!.step(order);
+  }
+  await until("all three", () => payloadsOf(pool.owns[0]!, name).length === 3);
+  for (const serf of pool.serfs) {
+    const told = () => serf.log.match(new RegExp(`Received event: user-event: ${name}$`, "gm"));
+    await until(`${serf.name} tells it`, told);
+    expect(told()!.length).toBe(1);
+  }
 }
 
 async function askLoad(own: OwnNode, ask: number): Promise<void> {

@@ -11,10 +11,11 @@ import { keyQueries } from "./serf/internal-queries.ts";
 import { finishLeaveStage, startLeave } from "./serf/leave.ts";
 import { answerQuery, ask, endAsk, heardQuery, heardRelay, heardResponse } from "./serf/queries.ts";
 import { forceLeave, heardJoin, heardLeave, pruneDue } from "./serf/roster.ts";
+import { coalesceTick, memberOf } from "./serf/telling.ts";
 import { reapTick, reconnectTick } from "./serf/upkeep.ts";
 import type { Settings } from "./settings.ts";
 import { start } from "./start.ts";
-import { count, createPool, drop, memberOf, type Pool } from "./state.ts";
+import { count, createPool, drop, type Pool } from "./state.ts";
 import type { TransmitQueue } from "./swim/broadcasts.ts";
 import { checkQueues, gossipTick } from "./swim/gossip.ts";
 import {
@@ -254,6 +255,8 @@ function timerFired(pool: Pool, token: number): void {
       return;
     case "prune":
       return pruneDue(pool, timer.node);
+    case "coalesced":
+      return coalesceTick(pool, timer.what);
     case "leave":
       return finishLeaveStage(pool, timer.stage);
     default:

@@ -64,6 +64,12 @@ export interface Settings {
   /** Above 0 the limit is the larger of this and twice the members. */
   queueDepthMin: number;
   queueCheckIntervalMs: number;
+  /** Reports about members wait for so long at most, and for so much calm; 0: not at all. */
+  coalescePeriodMs: number;
+  quiescentPeriodMs: number;
+  /** The same for user events that may be taken together. */
+  userCoalescePeriodMs: number;
+  userQuiescentPeriodMs: number;
   userEventBytesMax: number;
   queryBytesMax: number;
   queryResponseBytesMax: number;
@@ -119,6 +125,10 @@ export const lanProfile: Profile = {
   queueDepthMax: 4_096,
   queueDepthMin: 0,
   queueCheckIntervalMs: 30_000,
+  coalescePeriodMs: 0,
+  quiescentPeriodMs: 0,
+  userCoalescePeriodMs: 0,
+  userQuiescentPeriodMs: 0,
   userEventBytesMax: 512,
   queryBytesMax: 1_024,
   queryResponseBytesMax: 1_024,
@@ -149,6 +159,14 @@ export const localProfile: Profile = {
   gossipIntervalMs: 100,
   gossipToTheDeadMs: 15_000,
 };
+
+/** Serf's agent and its handlers; Consul leaves all of it off. */
+export const agentCoalescing = {
+  coalescePeriodMs: 3_000,
+  quiescentPeriodMs: 1_000,
+  userCoalescePeriodMs: 3_000,
+  userQuiescentPeriodMs: 1_000,
+} satisfies Partial<Profile>;
 
 /** What Consul changes in both pools. */
 export const consulOverrides = {

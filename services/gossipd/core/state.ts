@@ -1,7 +1,8 @@
 // The one plain object that a pool's machine owns. The files in swim/ and serf/ are functions over it.
 import type { Random } from "#shared/random.ts";
-import type { Effect, Endpoint, KeyOperation, Member, MemberStatus, Peer } from "./border.ts";
+import type { Effect, Endpoint, KeyOperation, MemberStatus, Peer } from "./border.ts";
 import type { Keyring } from "./keyring.ts";
+import { EventCoalescer, MemberCoalescer } from "./serf/coalescer.ts";
 import { type Coordinate, CoordinateModel } from "./serf/coordinate.ts";
 import { LamportClock } from "./serf/lamport.ts";
 import type { Settings } from "./settings.ts";
@@ -133,6 +134,7 @@ export type Timer =
   | { kind: "ask-ended"; lTime: number }
   | { kind: "query-ended"; query: number }
   | { kind: "prune"; node: string }
+  | { kind: "coalesced"; what: "members" | "events" }
   | { kind: "leave"; stage: LeaveStage };
 
 export type LeaveStage = "no" | "telling-intent" | "telling-death" | "lingering" | "left";
@@ -200,6 +202,8 @@ export interface Pool {
   seenEventLTime: number;
   seenQueryLTime: number;
 
+  memberCoalescer: MemberCoalescer;
+  eventCoalescer: EventCoalescer;
   coordinates: CoordinateModel;
   peerCoordinates: Map<string, Coordinate>;
   /** Running totals, for metrics: received messages by kind, drops by reason, and more. */
@@ -254,6 +258,8 @@ export function createPool(settings: Settings, random: Random, keyring?: Keyring
     written: { clock: 0, eventClock: 0, queryClock: 0 },
     seenEventLTime: 0,
     seenQueryLTime: 0,
+    memberCoalescer: new MemberCoalescer(settings),
+    eventCoalescer: new EventCoalescer(settings),
     coordinates: new CoordinateModel(random.split()),
     peerCoordinates: new Map(),
     counters: new Map(),
@@ -279,11 +285,6 @@ export function drop(pool: Pool, reason: Drop): void {
 
 export function note(pool: Pool, level: "debug" | "info" | "warn", message: string): void {
   pool.effects.push({ kind: "note", level, message });
-}
-
-export function memberOf(entry: RosterEntry): Member {
-  const { name, address, port, tags, status, versions } = entry;
-  return { name, address, port, tags, status, versions };
 }
 
 export function isLeaving(pool: Pool): boolean {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Random } from "#shared/random.ts";
 import type { Input, Member } from "../../../services/gossipd/core/border.ts";
 import { formatKeyring, Keyring } from "../../../services/gossipd/core/keyring.ts";
-import { lanProfile } from "../../../services/gossipd/core/settings.ts";
+import { lanProfile, type Profile } from "../../../services/gossipd/core/settings.ts";
 import { type OutsideEffect, PoolLoop } from "../../../services/gossipd/io/loop.ts";
 
 export const loopback = Uint8Array.of(127, 0, 0, 1);
@@ -145,12 +145,18 @@ export class OwnNode {
 
   static async start(
     name: string,
-    options: { keys?: Uint8Array[]; tags?: Record<string, string>; bindPort?: number } = {},
+    options: {
+      keys?: Uint8Array[];
+      tags?: Record<string, string>;
+      bindPort?: number;
+      profile?: Partial<Profile>;
+    } = {},
   ): Promise<OwnNode> {
     const node = new OwnNode(name);
     node.loop = await PoolLoop.open({
       settings: {
         ...lanProfile,
+        ...options.profile,
         name,
         address: loopback,
         port: 0,

@@ -4,6 +4,7 @@ import { encodeSerf, type UserEvent } from "../wire/serf.ts";
 import { sameBytes } from "../wire/packet.ts";
 import { userEventBytesCeiling } from "../settings.ts";
 import { clockLines } from "./clock-lines.ts";
+import { tellEvent } from "./telling.ts";
 
 const noBytes = new Uint8Array();
 /** What all remembered events together may take. */
@@ -68,7 +69,7 @@ export function heardEvent(pool: Pool, event: UserEvent): boolean {
   }
   count(pool, "user events");
   pool.seenEventLTime = Math.max(pool.seenEventLTime, event.LTime);
-  pool.effects.push({
+  tellEvent(pool, {
     kind: "user-event",
     name: event.Name,
     payload,

@@ -6,6 +6,7 @@ import { announceDeath } from "../swim/rumours.ts";
 import { encodeSerf, type LeaveIntent } from "../wire/serf.ts";
 import { snapshotLine } from "./clock-lines.ts";
 import { heardLeave } from "./roster.ts";
+import { tellAll } from "./telling.ts";
 
 export function startLeave(pool: Pool): void {
   if (pool.leave === "left") pool.effects.push({ kind: "left" });
@@ -45,6 +46,7 @@ function enter(pool: Pool, stage: LeaveStage): void {
       setTimer(pool, { kind: "leave", stage }, leavePropagateDelayMs);
       return;
     case "left":
+      tellAll(pool);
       pool.effects.push({ kind: "left" });
   }
 }

@@ -1,11 +1,9 @@
 // Serf's members: what node news and intents together make of each one, and the reports about it.
 import { formatEndpoint } from "../address.ts";
-import type { MemberChange } from "../border.ts";
 import {
   count,
   drop,
   isLeaving,
-  memberOf,
   type Node,
   type Pool,
   type RosterEntry,
@@ -15,6 +13,7 @@ import { isGone } from "../swim/nodes.ts";
 import { encodeSerf, type JoinIntent, type LeaveIntent } from "../wire/serf.ts";
 import { decodeTags } from "../wire/tags.ts";
 import { clockLines, snapshotLine } from "./clock-lines.ts";
+import { tellMember } from "./telling.ts";
 
 export function nodeJoined(pool: Pool, node: Node): void {
   let entry = pool.roster.get(node.name);
@@ -28,7 +27,7 @@ export function nodeJoined(pool: Pool, node: Node): void {
     entry.status = "alive";
   }
   adopt(entry, node);
-  report(pool, "joined", entry);
+  tellMember(pool, "joined", entry);
   snapshotLine(pool, { kind: "alive", name: entry.name, address: formatEndpoint(entry) });
   clockLines(pool);
 }
@@ -64,7 +63,7 @@ export function nodeUpdated(pool: Pool, node: Node): void {
   const entry = pool.roster.get(node.name);
   if (!entry) return;
   adopt(entry, node);
-  report(pool, "updated", entry);
+  tellMember(pool, "updated", entry);
 }
 
 export function nodeLeft(pool: Pool, node: Node): void {
@@ -77,13 +76,9 @@ export function nodeLeft(pool: Pool, node: Node): void {
 function becomeGone(pool: Pool, entry: RosterEntry, status: "left" | "failed"): void {
   entry.status = status;
   entry.goneMs = pool.nowMs;
-  report(pool, status, entry);
+  tellMember(pool, status, entry);
   snapshotLine(pool, { kind: "not-alive", name: entry.name });
   clockLines(pool);
-}
-
-function report(pool: Pool, change: MemberChange, entry: RosterEntry): void {
-  pool.effects.push({ kind: "report", change, member: memberOf(entry) });
 }
 
 /** Tells everyone that we are here, at the time that our clock shows. */
@@ -156,7 +151,7 @@ export function erase(pool: Pool, entry: RosterEntry): void {
   pool.roster.delete(entry.name);
   pool.coordinates.forget(entry.name);
   pool.peerCoordinates.delete(entry.name);
-  report(pool, "reaped", entry);
+  tellMember(pool, "reaped", entry);
 }
 
 /** force-leave: an intent in another's name. */
