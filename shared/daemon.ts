@@ -9,6 +9,7 @@ import { release } from "./config/release.ts";
 import { socketPath } from "./config/socket-path.ts";
 import type { EffectiveConfig } from "./config/types.ts";
 import { type Reloaded, serveControl } from "./control.ts";
+import { FinalError, finalStatus } from "./final-error.ts";
 import { serveInspection } from "./inspection.ts";
 import { type DaemonLog, type Log, openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -213,7 +214,7 @@ export class RunningDaemon {
 
   #crash(error: unknown): void {
     this.#log.log.fatal({ err: error }, "cannot go on");
-    this.#exit(1);
+    this.#exit(error instanceof FinalError ? finalStatus : 1);
   }
 
   #exit(code: number): void {

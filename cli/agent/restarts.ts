@@ -9,9 +9,6 @@ const goodRunMs = 10_000;
  *  another program has, say): about 16 s. */
 const firstFailuresMax = 10;
 
-/** How the shell of a daemon says that trying again will not help (sysexits EX_CONFIG). */
-export const configFaultStatus = 78;
-
 export class Restarts {
   #failures = 0;
   #hasRunWell = false;

@@ -1,10 +1,11 @@
 // Keeps a node's daemons running: starts them in the table's order, starts again what ends, keeps
 // the last lines of each, and stops them in the reverse order.
 
+import { finalStatus } from "#shared/final-error.ts";
 import { Child } from "./child.ts";
 import type { ChildCommand, Ending } from "./child.ts";
 import type { LineLevel } from "./log-lines.ts";
-import { configFaultStatus, Restarts } from "./restarts.ts";
+import { Restarts } from "./restarts.ts";
 
 const keptLinesMax = 200;
 /** Lines shown when a daemon dies. */
@@ -24,7 +25,7 @@ export interface SupervisorEvents {
   line(daemon: string, line: string): void;
   /** What the supervisor itself has to say. */
   log(level: LineLevel, message: string, fields?: Record<string, unknown>): void;
-  /** A daemon says that its configuration cannot work: the node has to stop. */
+  /** A daemon cannot run, however often it is started: the node has to stop. */
   gaveUp(daemon: string): void;
 }
 
@@ -117,9 +118,10 @@ export class Supervisor {
     post.child = undefined;
     post.whenEnded?.();
     if (this.#isStopping) return;
-    if (how.status === configFaultStatus) {
-      this.#events.log("error", "Daemon cannot run with this configuration", {
+    if (how.status === finalStatus) {
+      this.#events.log("error", "Daemon cannot go on, and starting it again will not help", {
         daemon: post.label,
+        last_lines: post.lines.slice(-lastLinesShown),
       });
       this.#events.gaveUp(post.label);
       return;

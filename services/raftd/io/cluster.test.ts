@@ -99,7 +99,12 @@ class TestServer {
       },
     });
     this.proposals = new Proposals(
-      { id, holdMs: 10_000, propose: (n, bytes, kind) => this.link.propose(n, bytes, kind) },
+      {
+        id,
+        holdMs: 10_000,
+        refusal: () => undefined,
+        propose: (n, bytes, kind) => this.link.propose(n, bytes, kind),
+      },
       `client-${id}`,
     );
     this.gate = new ReadGate({

@@ -4,13 +4,18 @@
 import type { Member, MemberEvent } from "#proto/messages.js";
 import { Gossip } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
+import type { Identity } from "#shared/bus/types.ts";
 import type { SerfStatus } from "../core/duties/autopilot.ts";
 import type { ServerMember } from "../core/duties/bootstrap.ts";
+import { announcedKinds } from "../state/command-kinds.ts";
+import { KindGate } from "./kind-gate.ts";
 
 export interface MembersEvents {
   changed(): void;
 }
 
+/** Which kinds of commands a server knows. */
+const kindsTag = "kinds";
 const ALIVE = 1;
 /** By Serf's numbers. */
 const statusNames: SerfStatus[] = ["none", "alive", "leaving", "left", "failed"];
@@ -21,6 +26,8 @@ export class Members {
   readonly #client: BusClient;
   readonly #events: MembersEvents;
   readonly #datacenter: string;
+  /** What may be proposed while servers of several releases run. */
+  readonly kinds: KindGate;
   #members = new Map<string, Member>();
   #next: Map<string, Member> | undefined;
   /** Another number whenever a member changed. */
@@ -31,10 +38,11 @@ export class Members {
   #cancel: (() => void) | undefined;
   #isStopped = false;
 
-  constructor(client: BusClient, datacenter: string, events: MembersEvents) {
+  constructor(client: BusClient, { nodeId, datacenter }: Identity, events: MembersEvents) {
     this.#client = client;
     this.#datacenter = datacenter;
     this.#events = events;
+    this.kinds = new KindGate(nodeId, this);
     this.#watch();
   }
 
@@ -63,6 +71,11 @@ export class Members {
     return /\d+\.\d+\.\d+/.exec(this.#find(id)?.tags["build"] ?? "")?.[0] ?? "";
   }
 
+  /** The kinds of commands that the server announces; undefined: none yet. */
+  kindsOf(id: string): string | undefined {
+    return this.#find(id)?.tags[kindsTag];
+  }
+
   nodeName(id: string): string {
     return this.#find(id)?.name ?? "";
   }
@@ -79,6 +92,9 @@ export class Members {
   }
 
   #watch(): void {
+    // A gossipd that was started anew knows only the configuration's tags.
+    const tags = { [kindsTag]: announcedKinds() };
+    this.#client.of(Gossip).setTags({ tags }).catch(() => {});
     const stream = this.#client.of(Gossip).watchMembers({ wan: false });
     this.#cancel = () => stream.cancel();
     this.#next = new Map();

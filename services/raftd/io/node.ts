@@ -107,6 +107,7 @@ export class Node {
       {
         id: identity.nodeId,
         holdMs,
+        refusal: (command) => this.#members.kinds.refusal(command, this.#replica.configuration),
         propose: (id, bytes, kind) => this.#link.propose(id, bytes, kind),
       },
       `raftd-${crypto.randomUUID()}`,
@@ -186,7 +187,7 @@ export class Node {
     });
     this.routes = new Routes(context, () => this.#replica);
     const gossip = daemonClient(context, "gossipd");
-    this.#members = new Members(gossip, identity.datacenter, {
+    this.#members = new Members(gossip, identity, {
       changed: () => this.#duties.run(),
     });
     this.#duties = new Duties({

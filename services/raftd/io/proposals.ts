@@ -11,6 +11,8 @@ export interface ProposalsOptions {
   /** How long a write waits for a leader (`rpc_hold_timeout`). */
   holdMs: number;
   propose(id: number, bytes: Uint8Array, kind: ProposalKind): void;
+  /** Why a command must not enter the log: some server could not apply it. */
+  refusal(command: Uint8Array): CuriaError | undefined;
 }
 
 type ProposalKind = "command" | "barrier";
@@ -67,6 +69,8 @@ export class Proposals {
     caller: { client: string; sequence: number; floor: number } | undefined,
     timeoutMs: number,
   ): Promise<Outcome> {
+    const refusal = this.#options.refusal(command);
+    if (refusal !== undefined) return Promise.reject(refusal);
     const credited = caller !== undefined && caller.client !== "" ? caller : this.#own();
     const { client, sequence, floor } = credited;
     const record = LogRecord.encode({ client, sequence, floor, command }).finish();

@@ -4,10 +4,11 @@
 import { Database } from "bun:sqlite";
 import type { Statement } from "bun:sqlite";
 import { CuriaError } from "#shared/errors.ts";
-import { Command, LogRecord, ReadReply } from "#proto/messages.js";
+import { LogRecord, ReadReply } from "#proto/messages.js";
 import type { Outcome, Query, ReadReplyInput } from "#proto/messages.js";
 import { advance, AppliedRow, readApplied } from "./applied.ts";
 import { Applier } from "./apply.ts";
+import { knownCommand } from "./command-kinds.ts";
 import { formatHash } from "./hash.ts";
 import { Journal } from "./journal.ts";
 import type { StateChange } from "./journal.ts";
@@ -233,13 +234,13 @@ export class Store {
     journal.index = entry.index + this.#applied.indexBase;
     journal.stampMs = stampMs;
     if (client === "") {
-      const outcome = applier.apply(Command.decode(command));
+      const outcome = applier.apply(knownCommand(command, entry.index));
       journal.finishIndex();
       return outcome;
     }
     const known = clients.begin(client, sequence, floor, journal.index);
     if (known !== undefined) return known;
-    const outcome = applier.apply(Command.decode(command));
+    const outcome = applier.apply(knownCommand(command, entry.index));
     journal.finishIndex();
     clients.finish(client, sequence, floor, stampMs, outcome);
     return outcome;
