@@ -17,6 +17,10 @@ export function declareMetrics(metrics: Metrics) {
       "raftd_leader_changes_total",
       "How often the known leader changed.",
     ),
+    lateTimers: metrics.counter(
+      "raftd_consensus_late_total",
+      "How often the consensus thread was 50 ms late or more: too little processor time.",
+    ),
     badPeerConnections: metrics.counter(
       "raftd_bad_peer_connections_total",
       "Connections to the server port that were refused or closed for what they sent.",

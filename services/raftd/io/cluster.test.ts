@@ -90,14 +90,14 @@ class TestServer {
       stampMs: 0,
       configuration: { index: 0, servers: [] },
     }, {
-      turn: (packed, effects) => this.replica.turn(packed, effects),
       disk: () => {},
       logWritten: () => {},
+      late: () => {},
       garbage: () => {},
       failed: (reason) => {
         throw new Error(reason);
       },
-    });
+    }, (packed, effects) => this.replica.turn(packed, effects));
     this.proposals = new Proposals(
       {
         id,

@@ -16,11 +16,14 @@ import type {
 
 const APPLIED_MS = 20;
 
+/** Committed entries, packed, and then what the core orders. */
+export type OnTurn = (packed: Uint8Array[], effects: MainEffect[]) => void;
+
+/** What consensus tells of itself besides. */
 export interface ConsensusEvents {
-  /** Committed entries, packed, and then what the core orders. */
-  turn(packed: Uint8Array[], effects: MainEffect[]): void;
   disk(isFull: boolean, freeBytes: number): void;
   logWritten(tookMs: number): void;
+  late(lateMs: number): void;
   garbage(address: string, reason: string): void;
   failed(reason: string): void;
 }
@@ -28,6 +31,7 @@ export interface ConsensusEvents {
 export class ConsensusLink {
   readonly #worker: Worker;
   readonly #events: ConsensusEvents;
+  readonly #onTurn: OnTurn;
   readonly #started = Promise.withResolvers<number>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #statusWaits = new Map<number, (status: RaftStatus) => void>();
@@ -40,7 +44,8 @@ export class ConsensusLink {
   #appliedTimer: Timer | undefined;
   #isScheduled = false;
 
-  constructor(options: ConsensusOptions, events: ConsensusEvents) {
+  constructor(options: ConsensusOptions, events: ConsensusEvents, onTurn: OnTurn) {
+    this.#onTurn = onTurn;
     this.#events = events;
     this.#worker = new Worker(workerFile("services/raftd/io/consensus.ts"));
     this.#worker.onmessage = ({ data }: MessageEvent<FromConsensus>) => this.#take(data);
@@ -130,9 +135,11 @@ export class ConsensusLink {
         return this.#started.resolve(message.port);
       case "turn":
         for (const tookMs of message.commitsMs) this.#events.logWritten(tookMs);
-        return this.#events.turn(message.packed, message.effects);
+        return this.#onTurn(message.packed, message.effects);
       case "disk":
         return this.#events.disk(message.isFull, message.freeBytes);
+      case "late":
+        return this.#events.late(message.lateMs);
       case "garbage":
         return this.#events.garbage(message.address, message.reason);
       case "status":

@@ -8,6 +8,7 @@ import type { Effect, Input, Restored } from "../core/raft/machine.ts";
 import type { Configuration, Proposal } from "../core/raft/messages.ts";
 import { Raft } from "../core/raft/raft.ts";
 import { bootTimeMs } from "./clock.ts";
+import { CoreTimer } from "./core-timer.ts";
 import { asBuffer, packEntries, unpackEntries } from "./entry-codec.ts";
 import { EntryFeed } from "./entry-feed.ts";
 import type { WriterReply } from "./log-writer.ts";
@@ -39,8 +40,7 @@ class Consensus {
   #raft: Raft | undefined;
   #feed: EntryFeed | undefined;
   #port: Listener | undefined;
-  #timer: Timer | undefined;
-  #timerAtMs = 0;
+  readonly #timer: CoreTimer;
   #heldTimer: Timer | undefined;
   #isFlushScheduled = false;
   #isReading = false;
@@ -66,6 +66,10 @@ class Consensus {
       unreachable: (peer) => this.#take({ kind: "peer-unreachable", peer }),
       garbage: (address, reason) => post({ kind: "garbage", address, reason }),
     });
+    this.#timer = new CoreTimer(
+      () => this.#take({ kind: "timer-fired", wallMs: Date.now() }),
+      (lateMs) => post({ kind: "late", lateMs }),
+    );
     this.#writer = new LogWriterLink(options, (reply) => this.#written(reply));
   }
 
@@ -76,9 +80,8 @@ class Consensus {
       case "turn":
         return this.#turn(message);
       case "stop":
-        clearTimeout(this.#timer);
         clearTimeout(this.#heldTimer);
-        this.#isHalted = true;
+        this.#halt();
         this.#port?.close();
         this.#peers.close();
         return this.#writer.close();
@@ -198,10 +201,15 @@ class Consensus {
         this.#leader = effect.leader;
         break;
       case "halt":
-        this.#isHalted = true;
+        this.#halt();
         break;
     }
     this.#outbox.push(effect as MainEffect);
+  }
+
+  #halt(): void {
+    this.#isHalted = true;
+    this.#timer.clear();
   }
 
   #setConfiguration(configuration: Configuration): void {
@@ -242,7 +250,7 @@ class Consensus {
       this.#postTurn(packed, effects);
     }
     if (this.#leader === this.#options.id) this.#words.leaderContactMs = bootTimeMs();
-    this.#setTimer();
+    if (!this.#isHalted) this.#timer.set(this.#raft!.deadlineMs);
   }
 
   /** Where a proposal lies in the log is of use only when it gets lost: it can wait for the entries
@@ -262,22 +270,6 @@ class Consensus {
     const commitsMs = this.#commitsMs;
     this.#commitsMs = [];
     this.#post({ kind: "turn", packed, effects, commitsMs }, packed.map(({ buffer }) => buffer));
-  }
-
-  /** A timer that fires early is harmless, so it is set anew only when it would be late. */
-  #setTimer(): void {
-    if (this.#isHalted) return clearTimeout(this.#timer);
-    const deadlineMs = this.#raft!.deadlineMs;
-    if (this.#timer !== undefined && this.#timerAtMs <= deadlineMs) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (deadlineMs === Infinity) return;
-    this.#timerAtMs = deadlineMs;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (bootTimeMs() < this.#raft!.deadlineMs) return this.#setTimer();
-      this.#take({ kind: "timer-fired", wallMs: Date.now() });
-    }, Math.max(0, Math.ceil(deadlineMs - bootTimeMs())));
   }
 }
 

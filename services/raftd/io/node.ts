@@ -13,6 +13,7 @@ import { declareMetrics, observe } from "../metrics.ts";
 import { raftSettings } from "../config.ts";
 import { bootTimeMs } from "./clock.ts";
 import { ConsensusLink } from "./consensus-link.ts";
+import { ConsensusReports } from "./consensus-reports.ts";
 import { Duties } from "./duties.ts";
 import { Members } from "./members.ts";
 import { Operator } from "./operator.ts";
@@ -50,7 +51,7 @@ export class Node {
   readonly #duties: Duties;
   readonly #words = new SharedWords();
   readonly #remoteSocket: string;
-  #isDiskFull = false;
+  readonly #reports: ConsensusReports;
 
   static async open(context: DaemonContext): Promise<Node> {
     const folder = raftFolder(context);
@@ -68,40 +69,32 @@ export class Node {
     const folder = raftFolder(context);
     this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
     const metrics = declareMetrics(context.metrics);
+    this.#reports = new ConsensusReports(context, metrics);
     this.#files = StateFiles.open(folder);
     const applied = this.store.applied();
-    this.#link = new ConsensusLink({
-      id: identity.nodeId,
-      node: identity.node,
-      datacenter: identity.datacenter,
-      release,
-      settings: raftSettings(config),
-      seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
-      folder,
-      reserveBytes: DISK_RESERVE_BYTES,
-      listenHost: config.addresses.bind,
-      listenPort: config.ports.server,
-      busSocket: this.#remoteSocket,
-      words: this.#words.buffer,
-      applied,
-      stampMs: applied.stampMs,
-      configuration: applied.configuration.length > 0
-        ? decodeConfiguration(applied.configurationIndex, applied.configuration)
-        : { index: 0, servers: [] },
-    }, {
-      turn: (packed, effects) => this.#replica.turn(packed, effects),
-      disk: (isFull, freeBytes) => {
-        this.#isDiskFull = isFull;
-        if (isFull) log.error({ freeBytes }, "disk full: writes are refused until space is freed");
-        else log.info({ freeBytes }, "disk space is back: writes are accepted");
+    this.#link = new ConsensusLink(
+      {
+        id: identity.nodeId,
+        node: identity.node,
+        datacenter: identity.datacenter,
+        release,
+        settings: raftSettings(config),
+        seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+        folder,
+        reserveBytes: DISK_RESERVE_BYTES,
+        listenHost: config.addresses.bind,
+        listenPort: config.ports.server,
+        busSocket: this.#remoteSocket,
+        words: this.#words.buffer,
+        applied,
+        stampMs: applied.stampMs,
+        configuration: applied.configuration.length > 0
+          ? decodeConfiguration(applied.configurationIndex, applied.configuration)
+          : { index: 0, servers: [] },
       },
-      logWritten: (tookMs) => metrics.commitSeconds.observe(tookMs / 1000),
-      garbage: (address, reason) => {
-        metrics.badPeerConnections.add();
-        log.warn({ address, reason }, "connection to the server port closed");
-      },
-      failed: (reason) => context.fail(new Error(reason)),
-    });
+      this.#reports,
+      (packed, effects) => this.#replica.turn(packed, effects),
+    );
     const holdMs = config.raft.rpcHoldTimeoutMs;
     this.proposals = new Proposals(
       {
@@ -217,7 +210,7 @@ export class Node {
       watches: () => this.watchStreams.watchCount,
       watchStreams: () => this.watchStreams.streamCount,
       subscriptions: () => this.subscriptions.count,
-      isDiskFull: () => this.#isDiskFull,
+      isDiskFull: () => this.#reports.isDiskFull,
     });
   }
 
@@ -261,7 +254,7 @@ export class Node {
 
   /** Why it cannot serve yet, in words for an operator. */
   notReady(): string | undefined {
-    if (this.#isDiskFull) return "the disk is full: writes are refused, reads go on";
+    if (this.#reports.isDiskFull) return "the disk is full: writes are refused, reads go on";
     if (this.#replica.leadership.leader !== "") return undefined;
     return this.#duties.waitingFor ?? "no leader";
   }

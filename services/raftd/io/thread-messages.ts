@@ -91,6 +91,8 @@ export type FromConsensus =
     commitsMs: number[];
   }
   | { kind: "disk"; isFull: boolean; freeBytes: number }
+  /** The consensus worker had no processor when it wanted one. */
+  | { kind: "late"; lateMs: number }
   /** A connection to the server port that was refused or closed for what it sent. */
   | { kind: "garbage"; address: string; reason: string }
   | { kind: "status"; request: number; status: RaftStatus }
