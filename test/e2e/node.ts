@@ -99,6 +99,12 @@ export class TestNode {
     return this.#agent.pid;
   }
 
+  /** The exit status of the agent, once it has ended by itself. */
+  async ended(): Promise<number> {
+    if (this.#agent === undefined) throw new Error(`${this.name} was not started`);
+    return await this.#agent.exited;
+  }
+
   get log(): string {
     return readFileSync(this.logFile, "utf8");
   }
