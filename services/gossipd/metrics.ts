@@ -16,6 +16,7 @@ const transportHelp: Record<keyof TransportCounts, string> = {
   streamBytesIn: "Bytes received on streams.",
   streamBytesOut: "Bytes sent on streams.",
   streamsRefused: "Streams dropped for what they carried or for their number.",
+  streamsTimedOut: "Accepted streams cut off because they were not done in time.",
   streamFailures: "Streams that broke or were not answered.",
 };
 

@@ -15,6 +15,7 @@ export interface TransportCounts {
   streamBytesIn: number;
   streamBytesOut: number;
   streamsRefused: number;
+  streamsTimedOut: number;
   streamFailures: number;
 }
 
@@ -32,6 +33,7 @@ export function newTransportCounts(): TransportCounts {
     streamBytesIn: 0,
     streamBytesOut: 0,
     streamsRefused: 0,
+    streamsTimedOut: 0,
     streamFailures: 0,
   };
 }

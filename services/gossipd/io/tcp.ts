@@ -77,9 +77,20 @@ export class TcpPort {
       this.#incomingBytes -= heldBytes;
       heldBytes = 0;
     };
-    socket.setTimeout(this.#timeoutMs, () => socket.destroy());
+    // From the first byte to the last answer: who sends a byte now and then is not waited for.
+    const deadline = setTimeout(() => {
+      this.#counts.streamsTimedOut++;
+      if (!isDone) this.#events.refused(from, `unfinished after ${this.#timeoutMs} ms`);
+      socket.destroy();
+    }, this.#timeoutMs);
     socket.on("error", () => this.#counts.streamFailures++);
+    socket.on("end", () => {
+      if (isDone || heldBytes === 0) return;
+      this.#counts.streamFailures++;
+      this.#events.refused(from, `ended in the middle of a message, after ${heldBytes} bytes`);
+    });
     socket.on("close", () => {
+      clearTimeout(deadline);
       finish();
       this.#incoming.delete(stream);
     });
@@ -93,32 +104,31 @@ export class TcpPort {
         socket.destroy();
         return;
       }
-      const message = this.#read(reader, chunk, from, socket);
+      let message: Uint8Array | undefined;
+      try {
+        message = reader.push(chunk);
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        finish();
+        this.#refuse(error, from, socket);
+        return;
+      }
       if (!message) return;
       finish();
       this.#events.received(stream, from, message);
     });
   }
 
-  #read(
-    reader: StreamReader,
-    chunk: Uint8Array,
-    from: Endpoint,
-    socket: Socket,
-  ): Uint8Array | undefined {
-    try {
-      return reader.push(chunk);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.#counts.streamsRefused++;
-      this.#events.refused(from, error.message);
-      if (error instanceof EncryptionMismatch) {
-        const body = { Error: error.message };
-        this.#write(socket, encodeStreamMessage({ kind: "err", body }));
-        socket.end();
-      } else socket.destroy();
-      return undefined;
+  /** Who has another key cannot read our answer either, but from that it knows why. */
+  #refuse(error: WireError, from: Endpoint, socket: Socket): void {
+    this.#counts.streamsRefused++;
+    this.#events.refused(from, error.message);
+    if (!(error instanceof EncryptionMismatch)) {
+      socket.destroy();
+      return;
     }
+    this.#write(socket, encodeStreamMessage({ kind: "err", body: { Error: error.message } }));
+    socket.end();
   }
 
   reply(stream: number, message: Uint8Array): void {
@@ -175,7 +185,14 @@ export class TcpPort {
       }
     });
     socket.on("error", (error: NodeJS.ErrnoException) => fail(reasonOf(error)));
-    socket.on("close", () => fail("the peer closed the connection"));
+    socket.on("close", () => fail(this.#closedReason()));
+  }
+
+  /** What memberlist does with a stream that it cannot open. */
+  #closedReason(): string {
+    const isSealed = this.#envelope.sealer !== undefined && this.#envelope.sealOutgoing;
+    const hint = isSealed ? " without an answer: it may not have our gossip key" : "";
+    return `the peer closed the connection${hint}`;
   }
 
   async stop(): Promise<void> {

@@ -1,11 +1,11 @@
 import { afterEach, expect, test } from "bun:test";
 import { createSocket } from "node:dgram";
-import { createConnection } from "node:net";
+import { createConnection, createServer, type Socket } from "node:net";
 import type { Endpoint } from "../core/border.ts";
 import { Keyring } from "../core/keyring.ts";
 import { decodeStreamMessage, encodeStreamMessage } from "../core/wire/memberlist.ts";
 import type { Envelope } from "../core/wire/packet.ts";
-import { StreamReader } from "../core/wire/stream.ts";
+import { encodeStream, StreamReader } from "../core/wire/stream.ts";
 import { Cipher } from "./cipher.ts";
 import { newTransportCounts } from "./counts.ts";
 import { type StreamEvents, TcpPort } from "./tcp.ts";
@@ -92,7 +92,7 @@ async function listen(envelope: Envelope, timeoutMs = 1_000) {
     }
     return heard.find((one) => one.kind === kind)!.text;
   };
-  return { tcp, port, counts, next };
+  return { tcp, port, counts, heard, next };
 }
 
 const ping = encodeStreamMessage({
@@ -148,12 +148,54 @@ test("a dead port, a silent one and garbage end in a reason", async () => {
   await closed;
 });
 
-test("a peer that says nothing is cut off at the timeout", async () => {
-  const server = await listen(plain, 100);
+test("who has another key learns that this is why, on both sides", async () => {
+  const server = await listen(sealed);
+  const other: Envelope = { ...plain, sealer: new Cipher(new Keyring([new Uint8Array(32)])) };
+  const dialler = await listen(other);
+  dialler.tcp.open(1, { address: loopback, port: server.port }, ping, 2_000);
+  expect(await server.next("refused")).toBe("no installed key opens the stream");
+  expect(await dialler.next("failed")).toBe("no installed key opens the stream");
+  expect(server.counts.streamsRefused).toBe(1);
+
+  // memberlist only hangs up.
+  const memberlist = createServer((socket) => socket.once("data", () => socket.destroy()));
+  await new Promise<void>((resolve) => memberlist.listen(0, "127.0.0.1", resolve));
+  closers.push(() => memberlist.close());
+  const { port } = memberlist.address() as { port: number };
+  const second = await listen(sealed);
+  second.tcp.open(1, { address: loopback, port }, ping, 2_000);
+  expect(await second.next("failed")).toContain("it may not have our gossip key");
+});
+
+const pieces: [what: string, send: (socket: Socket, message: Uint8Array) => void][] = [
+  ["says nothing", () => {}],
+  ["holds back the end", (socket, message) => socket.write(message.subarray(0, -1))],
+  ["sends a byte now and then", (socket, message) => {
+    let sent = 0;
+    const dripping = setInterval(() => socket.write(message.subarray(sent, ++sent)), 20);
+    socket.on("close", () => clearInterval(dripping));
+  }],
+];
+for (const [what, send] of pieces) {
+  test(`a peer that ${what} is cut off at the deadline, and counted`, async () => {
+    const server = await listen(plain, 200);
+    const socket = createConnection({ host: "127.0.0.1", port: server.port });
+    socket.on("error", () => {});
+    send(socket, encodeStream(large, plain, true));
+    await new Promise<void>((resolve) => socket.on("close", () => resolve()));
+    expect(await server.next("refused")).toBe("unfinished after 200 ms");
+    expect(server.counts.streamsTimedOut).toBe(1);
+    expect(server.heard.some(({ kind }) => kind === "received")).toBe(false);
+  }, 5_000);
+}
+
+test("a message that ends in its middle is counted and said", async () => {
+  const server = await listen(plain);
   const socket = createConnection({ host: "127.0.0.1", port: server.port });
-  await new Promise<void>((resolve) => socket.on("close", () => resolve()));
-  expect(server.counts.streamsIn).toBe(1);
-}, 5_000);
+  socket.end(encodeStream(large, plain, true).subarray(0, 1_000));
+  expect(await server.next("refused")).toContain("ended in the middle of a message, after 1000");
+  expect(server.counts.streamFailures).toBe(1);
+});
 
 test("the answer's last bytes arrive also when they come alone", () => {
   const reader = new StreamReader(plain, false);

@@ -104,7 +104,7 @@ export class StreamReader {
     const sealed = reader.take(length);
     const associated = joined(body.subarray(0, 5), labelBytes(this.#envelope));
     const plain = sealer.open(sealed, associated);
-    if (!plain) throw new WireError("no installed key opens the stream");
+    if (!plain) throw new EncryptionMismatch("no installed key opens the stream");
     return uncompressed(plain);
   }
 
