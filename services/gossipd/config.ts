@@ -34,6 +34,7 @@ export type GossipdConfig = Pick<
   | "tls"
   | "migration"
   | "checkdAbsenceTimeoutMs"
+  | "readReplica"
   | "disableCoordinates"
 >;
 
@@ -115,8 +116,7 @@ function tagSource(config: GossipdConfig) {
     grpcTlsPort: Math.max(0, ports.grpcTls),
     bootstrap: config.bootstrap,
     bootstrapExpect: config.bootstrapExpect,
-    // An Enterprise key: accepted, without effect.
-    readReplica: false,
+    readReplica: config.readReplica,
     useTls: config.tls.internalRpc.caFile !== "" || config.tls.internalRpc.caPath !== "",
     aclsEnabled: config.acl.enabled,
     advertiseReconnectTimeout: gossip.advertiseReconnectTimeoutMs > 0

@@ -79,6 +79,7 @@ export function buildEffective(
       granularityMs: read.ms("tombstone_ttl_granularity"),
     },
     disableRemoteExec: read.bool("disable_remote_exec"),
+    readReplica: read.bool("read_replica"),
     disableCoordinates: read.bool("disable_coordinates"),
     enableDebug: read.bool("enable_debug"),
     enableCentralServiceConfig: read.bool("enable_central_service_config"),

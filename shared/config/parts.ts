@@ -34,6 +34,7 @@ const parts = {
     "gossip",
     "migration",
     "checkdAbsenceTimeoutMs",
+    "readReplica",
     "disableCoordinates",
     "leave",
   ],

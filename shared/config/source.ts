@@ -75,6 +75,11 @@ function replaceOldKeys(settings: Settings, warnings: string[]): void {
     warnings.push(`The '${path}' field is deprecated. Use the '${now}' field instead.`);
     putOld(settings, path, now, value);
   }
+  // The one that is still told to the others.
+  if (settings.has("read_replica")) {
+    const keys = "read_replica (or the deprecated non_voting_server)";
+    warnings.push(`"${keys}" is a Consul Enterprise configuration and will have no effect`);
+  }
   if (oldIncoming !== undefined && !settings.has("tls.grpc.verify_incoming")) {
     settings.set("tls.grpc.verify_incoming", false);
   }

@@ -46,6 +46,8 @@ export interface EffectiveConfig {
   sessionTtlMinMs: number;
   tombstone: { ttlMs: number; granularityMs: number };
   disableRemoteExec: boolean;
+  /** Only told in tags, as in Consul's community edition. */
+  readReplica: boolean;
   disableCoordinates: boolean;
   enableDebug: boolean;
   enableCentralServiceConfig: boolean;

@@ -32,6 +32,10 @@ export const clusterKeys: readonly Key[] = [
     flag: "rejoin",
     help: "Ignores a previous leave and attempts to rejoin the cluster.",
   }),
+  key("read_replica", "bool", false, ["gossipd"], {
+    flag: "read-replica",
+    help: "(Enterprise-only) Tells the others that this server is to take no part in votes.",
+  }),
   ...under("gossip_lan", pool("200ms", "1s", "500ms", 4)),
   ...under("gossip_wan", pool("500ms", "5s", "3s", 6)),
   key("raft_protocol", "int", 3, ["raftd"], {
