@@ -20,8 +20,9 @@ import { daemonCommand } from "./program.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { Supervised } from "./supervisor.ts";
 
-/** How long a graceful leave may take. */
-const leaveMaxMs = 20_000;
+/** How long a graceful leave may take: the hand-over of leadership, two broadcasts of 5 s with 3 s for
+ *  them to spread, and a server's drain time of 5 s. */
+const leaveMaxMs = 25_000;
 /** How long the other daemons wait at start for those that come first. */
 const firstMaxMs = 500;
 
