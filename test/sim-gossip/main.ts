@@ -1,4 +1,5 @@
-// The big figures: `bun test/sim-gossip/main.ts [--seed N] [spread|stalls|partition|loss|memory]…`
+// The big figures: `bun test/sim-gossip/main.ts [--seed N] [--sizes 10,100] [scenario]…`, the scenarios
+// being spread, stalls (or stalls-blocked, stalls-frozen), partition, loss and memory.
 import {
   formPool,
   measureFailure,
@@ -30,7 +31,9 @@ const wanted = args.length > 0 ? args : ["spread", "stalls", "partition", "loss"
 
 console.log(`seed ${seed}`);
 if (wanted.includes("spread")) { for (const size of sizes) spread(size); }
-if (wanted.includes("stalls")) stalls();
+for (const mode of ["blocked", "frozen"] as const) {
+  if (wanted.includes("stalls") || wanted.includes(`stalls-${mode}`)) stalls(mode);
+}
 if (wanted.includes("partition")) partition();
 if (wanted.includes("loss")) loss();
 if (wanted.includes("memory")) memory();
@@ -63,12 +66,8 @@ function spread(size: number): void {
   console.log(`real     ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
-function stalls(): void {
+function stalls(mode: "blocked" | "frozen"): void {
   console.log("\n128 nodes, 5 % stalled for 1 to 20 s again and again, 5 minutes, 3 seeds");
-  for (const mode of ["blocked", "frozen"] as const) stallsOf(mode);
-}
-
-function stallsOf(mode: "blocked" | "frozen"): void {
   console.log(mode === "frozen" ? "whole process stopped:" : "sending and receiving stopped:");
   const profiles = { withoutLifeguard, stockLifeguard, curia: {} };
   for (const [name, profile] of Object.entries(profiles)) {
