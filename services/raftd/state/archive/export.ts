@@ -216,18 +216,17 @@ const emptyEntry: KvEntry = {
   modifyIndex: 0,
 };
 
+/** In the order of its fields: these records are most of an archive. */
 function kvStruct(entry: KvEntry): Struct {
-  const { key, value, flags, session, lockIndex } = entry;
-  const flagBits = flags.length === 8
-    ? new DataView(flags.buffer, flags.byteOffset, 8).getBigUint64(0)
-    : 0n;
+  const { key, value, flags, session, lockIndex, createIndex, modifyIndex } = entry;
   return {
-    LockIndex: lockIndex,
+    CreateIndex: createIndex,
+    Flags: flags.length === 8 ? new DataView(flags.buffer, flags.byteOffset, 8).getBigUint64(0) : 0,
     Key: key,
-    Flags: flagBits,
-    Value: value.length === 0 ? null : value,
+    LockIndex: lockIndex,
+    ModifyIndex: modifyIndex,
     Session: session,
-    ...indexesOf(entry),
+    Value: value.length === 0 ? null : value,
   };
 }
 

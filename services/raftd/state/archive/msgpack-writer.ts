@@ -37,7 +37,7 @@ export class PackWriter {
     if (value instanceof Float) return this.#float(value);
     if (typeof value === "bigint") return this.#integer(value);
     if (typeof value === "number") {
-      if (value >= 0 && value < 0x80 && Number.isInteger(value)) return this.byte(value);
+      if (value >= 0 && value <= 0xffffffff && Number.isInteger(value)) return this.#small(value);
       return Number.isSafeInteger(value)
         ? this.#integer(BigInt(value))
         : this.#float(new Float(value));
@@ -56,7 +56,7 @@ export class PackWriter {
       return;
     }
     const fields = value as { readonly [key: string]: Packable };
-    const keys = Object.keys(fields).sort();
+    const keys = inOrder(Object.keys(fields));
     this.#head(keys.length, 0x80, 0xde);
     for (const key of keys) {
       this.#raw(encodedName(key));
@@ -64,12 +64,16 @@ export class PackWriter {
     }
   }
 
+  #small(value: number): void {
+    if (value < 0x80) return this.byte(value);
+    if (value <= 0xff) return this.#number(0xcc, value, 1);
+    if (value <= 0xffff) return this.#number(0xcd, value, 2);
+    this.#number(0xce, value, 4);
+  }
+
   #integer(value: bigint): void {
     if (value < 0n) return this.#negative(value);
-    if (value < 0x80n) return this.byte(Number(value));
-    if (value <= 0xffn) return this.#number(0xcc, Number(value), 1);
-    if (value <= 0xffffn) return this.#number(0xcd, Number(value), 2);
-    if (value <= 0xffffffffn) return this.#number(0xce, Number(value), 4);
+    if (value <= 0xffffffffn) return this.#small(Number(value));
     this.byte(0xcf);
     this.#room(8);
     this.#view.setBigUint64(this.#length, value);
@@ -127,6 +131,14 @@ export class PackWriter {
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
   }
+}
+
+/** Sorting costs more than the rest of a record that is in order already. */
+function inOrder(keys: string[]): string[] {
+  for (let i = 1; i < keys.length; i++) {
+    if (keys[i - 1]! > keys[i]!) return keys.sort();
+  }
+  return keys;
 }
 
 function encodedName(name: string): Uint8Array {
