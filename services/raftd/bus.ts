@@ -53,7 +53,11 @@ function stateHandlers(node: Node): Handlers<typeof State> {
 function apply(node: Node, command: Command, call: Call): Promise<Outcome> {
   const { client, sequence, floor } = call.context;
   const encoded = Command.encode(command).finish();
-  return node.proposals.propose(encoded, { client, sequence, floor }, remainingMs(call));
+  const outcome = node.proposals.propose(encoded, { client, sequence, floor }, remainingMs(call));
+  return outcome.catch((error) => {
+    if (client === "" || !node.routes.hasLeft || error.code !== "unavailable") throw error;
+    return node.routes.applyElsewhere(command, call);
+  });
 }
 
 type Answer = ReadReply | EncodedMessage;

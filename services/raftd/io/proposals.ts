@@ -58,6 +58,11 @@ export class Proposals {
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
+  /** This server, as entries name it. */
+  get origin(): ServerId {
+    return this.#options.id;
+  }
+
   get count(): number {
     return this.#waiting.size;
   }
@@ -162,10 +167,21 @@ export class Proposals {
   close(): void {
     clearInterval(this.#sweeper);
     clearTimeout(this.#retryTimer);
+    this.#rejectAll("raftd is stopping");
+  }
+
+  /** This server is no member any more: what waits is for others to do, or to say what came of it. */
+  giveUp(): void {
+    this.#rejectAll("This server has left the cluster");
+  }
+
+  #rejectAll(reason: string): void {
     for (const { reject } of this.#waiting.values()) {
-      reject(new CuriaError("unavailable", "raftd is stopping"));
+      reject(new CuriaError("unavailable", reason));
     }
     this.#waiting.clear();
+    this.#parked.clear();
+    this.#placed.clear();
   }
 
   #sweep(): void {

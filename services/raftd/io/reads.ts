@@ -34,6 +34,8 @@ export class ReadGate {
   #appliedIndex: number;
   /** While the state is being replaced nobody is given up on. */
   isHeld = false;
+  /** The server is no member any more: no leader will answer it. */
+  hasLeft = false;
 
   constructor(options: ReadGateOptions, appliedIndex: number) {
     this.#options = options;
@@ -50,6 +52,7 @@ export class ReadGate {
 
   /** Settles when the state is fresh enough for a read that begins now. */
   wait(mode: ReadMode, timeoutMs: number): Promise<void> {
+    if (this.hasLeft) return Promise.reject(new CuriaError("no-leader", "No cluster leader"));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const deadlineMs = performance.now() + Math.min(timeoutMs, this.#options.holdMs);
@@ -92,10 +95,17 @@ export class ReadGate {
   close(): void {
     clearInterval(this.#sweeper);
     clearTimeout(this.#retryTimer);
-    for (const { reject } of this.#waiting.values()) {
-      reject(new CuriaError("unavailable", "raftd is stopping"));
-    }
+    this.#rejectAll(new CuriaError("unavailable", "raftd is stopping"));
+  }
+
+  giveUp(): void {
+    this.#rejectAll(new CuriaError("no-leader", "No cluster leader"));
+  }
+
+  #rejectAll(error: CuriaError): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
+    this.#parked.clear();
   }
 
   #settle(id: number, waiting: Waiting): void {

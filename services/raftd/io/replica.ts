@@ -60,6 +60,8 @@ export class Replica {
   #checkpointIndex: number;
   #isStopped = false;
   #isCheckpointing = false;
+  #wasMember = false;
+  #hasLeft = false;
   /** A state is being made or checked: what comes is put behind it. */
   #isHeld = false;
   readonly #postponed: (() => void)[] = [];
@@ -78,6 +80,11 @@ export class Replica {
 
   get configuration(): Configuration {
     return this.#configuration;
+  }
+
+  /** It was a member since the start of the process and is none any more: nobody tells it anything. */
+  get hasLeft(): boolean {
+    return this.#hasLeft;
   }
 
   get appliedIndex(): number {
@@ -193,6 +200,7 @@ export class Replica {
       case "publish-role": {
         const { role, term, leader, readyIndex } = effect;
         this.#leadership = { role, term, leader, readyIndex };
+        this.#noteMembership();
         if (leader !== "") {
           proposals.retry();
           gate.retry();
@@ -201,6 +209,7 @@ export class Replica {
       }
       case "publish-configuration":
         this.#configuration = effect.configuration;
+        this.#noteMembership();
         return this.#events.configurationChanged(effect.configuration);
       case "read-snapshot":
         return transfers.read(effect);
@@ -213,6 +222,21 @@ export class Replica {
       case "halt":
         this.#isStopped = true;
         return this.#events.halted(effect.reason);
+    }
+  }
+
+  /** A leader that removes itself leads until that is committed. */
+  #noteMembership(): void {
+    const { proposals, gate } = this.#parts;
+    const isMember = this.#configuration.servers.some(({ id }) => id === proposals.origin);
+    const hasLeft = this.#wasMember && !isMember && this.#leadership.role !== "leader";
+    if (isMember) this.#wasMember = true;
+    if (hasLeft === this.#hasLeft) return;
+    this.#hasLeft = hasLeft;
+    gate.hasLeft = hasLeft;
+    if (hasLeft) {
+      proposals.giveUp();
+      gate.giveUp();
     }
   }
 
