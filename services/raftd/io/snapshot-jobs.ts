@@ -4,21 +4,20 @@
 import { Database } from "bun:sqlite";
 import {
   closeSync,
+  createReadStream,
   createWriteStream,
   fsyncSync,
   openSync,
   readFileSync,
-  readSync,
   rmSync,
   statSync,
-  writeSync,
 } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGzip } from "node:zlib";
+import { createGzip, gzipSync } from "node:zlib";
 import { CuriaError } from "#shared/errors.ts";
 import { decodeConfiguration } from "../core/raft/membership.ts";
-import { exportArchive, inspectArchive, restoreArchive } from "../state/archive/archive.ts";
+import { ArchiveExport, inspectArchive, restoreArchive } from "../state/archive/archive.ts";
 import type { Applied, RestorePosition } from "../state/store-types.ts";
 import { inspectStateFile } from "../state/applied.ts";
 import { joinPieces } from "../state/tables/restore-pieces.ts";
@@ -53,21 +52,27 @@ export function copyState(stateFile: string, target: string): Copied {
   return { applied: positionOf(target), totalBytes: statSync(target).size };
 }
 
-/** A gzip archive of what is applied now, as Consul's tools read it. */
+/** A gzip archive of what is applied now, as Consul's tools read it. It is three gzip members: the
+ *  one in the middle is the bulk, and what goes before it is known only afterwards. */
 export async function makeArchive(
   stateFile: string,
   target: string,
   wallMs: number,
 ): Promise<Copied> {
-  const copy = `${target}.db`;
-  const kept = `${target}.bin`;
+  const middle = `${target}.state`;
+  const archive = new ArchiveExport(stateFile);
   try {
-    const { applied } = copyState(stateFile, copy);
+    const { applied } = archive;
     const about = { ...membersOf(applied), wallMs };
-    const tar = exportArchive(copy, about, (records) => keptIn(kept, records));
     await pipeline(
-      Readable.from(tar, { objectMode: true }),
+      Readable.from(archive.state(about.index), { objectMode: true }),
       createGzip({ level: GZIP_LEVEL }),
+      createWriteStream(middle, { mode: 0o600 }),
+    );
+    const { before, after } = archive.around(about);
+    archive.close();
+    await pipeline(
+      Readable.from(joined(gzipSync(before), middle, gzipSync(after)), { objectMode: true }),
       createWriteStream(target, { mode: 0o600 }),
     );
     return { applied, totalBytes: statSync(target).size };
@@ -75,47 +80,21 @@ export async function makeArchive(
     rmSync(target, { force: true });
     throw error;
   } finally {
-    rmSync(copy, { force: true });
-    rmSync(kept, { force: true });
+    archive.close();
+    rmSync(middle, { force: true });
   }
 }
 
-/** The second time the pieces come from a file. */
-function keptIn(file: string, pieces: () => Iterable<Uint8Array>): () => Iterable<Uint8Array> {
-  let isKept = false;
-  return function* () {
-    if (isKept) return yield* piecesOf(file);
-    const fd = openSync(file, "w", 0o600);
-    try {
-      for (const piece of pieces()) {
-        for (let at = 0; at < piece.length;) at += writeSync(fd, piece, at);
-        yield piece;
-      }
-      isKept = true;
-    } finally {
-      closeSync(fd);
-    }
-  };
-}
-
-function* piecesOf(file: string): Iterable<Uint8Array> {
-  const fd = openSync(file, "r");
-  try {
-    for (;;) {
-      const piece = new Uint8Array(PIECE_BYTES);
-      const count = readSync(fd, piece);
-      if (count === 0) return;
-      yield piece.subarray(0, count);
-    }
-  } finally {
-    closeSync(fd);
-  }
+async function* joined(before: Uint8Array, file: string, after: Uint8Array) {
+  yield before;
+  yield* createReadStream(file, { highWaterMark: PIECE_BYTES });
+  yield after;
 }
 
 const PIECE_BYTES = 256 * 1024;
 
 /** Beyond this the time grows faster than the file shrinks. */
-const GZIP_LEVEL = 4;
+const GZIP_LEVEL = 2;
 
 function membersOf(applied: Applied) {
   const { configuration, configurationIndex } = applied;

@@ -9,7 +9,7 @@ import type { CommandInput } from "#proto/messages.js";
 import { Random } from "#shared/random.ts";
 import { bytes, FixtureStore, text } from "../fixture-store.ts";
 import { Store } from "../store.ts";
-import { exportArchive, inspectArchive, restoreArchive } from "./archive.ts";
+import { ArchiveExport, inspectArchive, restoreArchive } from "./archive.ts";
 import { formatTime, parseJson, parseTime, toJson } from "./forms.ts";
 import type { Json, JsonObject } from "./forms.ts";
 import { openArchive } from "./container.ts";
@@ -273,7 +273,11 @@ function exported(store: Store): Buffer {
   store.snapshotTo(copy);
   const servers = [{ Suffrage: 0, ID: "s1", Address: "127.0.0.1:8300" }];
   const about = { index: 91, term: 2, servers, configurationIndex: 1, wallMs: 1_795_371_111_068 };
-  return gzipSync(Buffer.concat([...exportArchive(copy, about)]));
+  const archive = new ArchiveExport(copy);
+  const state = [...archive.state(about.index)];
+  const { before, after } = archive.around(about);
+  archive.close();
+  return Buffer.concat([before, ...state, after].map((part) => gzipSync(part)));
 }
 
 test("what is saved restores again to the same content", () => {

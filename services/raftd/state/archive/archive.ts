@@ -3,13 +3,13 @@
 
 import { Database } from "bun:sqlite";
 import { CuriaError } from "#shared/errors.ts";
-import { AppliedRow } from "../applied.ts";
+import { AppliedRow, readApplied } from "../applied.ts";
 import { Journal } from "../journal.ts";
 import { prepareSchema } from "../schema.ts";
 import type { Applied, RestorePosition } from "../store-types.ts";
 import { openTables } from "../tables.ts";
 import { carryClients } from "../tables/clients.ts";
-import { openArchive, tarOf } from "./container.ts";
+import { openArchive, tarAround } from "./container.ts";
 import type { ArchiveMeta, ArchiveServer } from "./container.ts";
 import { stateRecords } from "./export.ts";
 import { Importer } from "./import.ts";
@@ -39,17 +39,39 @@ export function restoreArchive(
   return { meta, summary: importInto(file, { meta, state }, position, before) };
 }
 
-/** The tar of an archive in pieces, from a state file that stands still: a copy. The records are gone
- *  through twice; `kept` may make that cheaper. */
-export function* exportArchive(
-  file: string,
-  about: ExportAbout,
-  kept: (records: () => Iterable<Uint8Array>) => () => Iterable<Uint8Array> = (records) => records,
-): Iterable<Uint8Array> {
-  const db = new Database(file, { readonly: true });
-  try {
-    const journal = new Journal(db);
-    const tables = openTables(db, journal);
+/** A state file as the parts of an archive, all of one moment, whatever is written meanwhile. That
+ *  holds the file's write-ahead log: go through it without waiting for a slow reader. */
+export class ArchiveExport {
+  readonly applied: Applied;
+  readonly #db: Database;
+  readonly #journal: Journal;
+  readonly #hash = new Bun.CryptoHasher("sha256");
+  #size = 0;
+
+  constructor(file: string) {
+    this.#db = new Database(file, { readonly: true });
+    try {
+      this.#db.run("BEGIN");
+      this.#journal = new Journal(this.#db);
+      this.applied = readApplied(this.#db, this.#journal);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /** state.bin, to be gone through once. */
+  *state(lastIndex: number): Iterable<Uint8Array> {
+    const tables = openTables(this.#db, this.#journal);
+    for (const piece of stateRecords(tables, this.#journal.indexes, lastIndex)) {
+      this.#hash.update(piece);
+      this.#size += piece.length;
+      yield piece;
+    }
+  }
+
+  /** What goes before and after it, known once all of it was. */
+  around(about: ExportAbout): { before: Uint8Array; after: Uint8Array } {
     const { index, term, servers, configurationIndex, wallMs } = about;
     const peers = pack(servers.map(({ Address: address }) => address));
     const meta = {
@@ -60,9 +82,11 @@ export function* exportArchive(
       Configuration: { Servers: servers },
       ConfigurationIndex: configurationIndex,
     };
-    yield* tarOf(meta, kept(() => stateRecords(tables, journal.indexes, index)), wallMs);
-  } finally {
-    db.close();
+    return tarAround(meta, { size: this.#size, sha256: this.#hash.digest("hex") }, wallMs);
+  }
+
+  close(): void {
+    this.#db.close();
   }
 }
 

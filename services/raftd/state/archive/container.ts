@@ -125,36 +125,37 @@ function checksum(header: Uint8Array): number {
   return header.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 32 : byte), 0);
 }
 
-/** The tar of an archive in pieces; `state` is gone through twice and must give the same bytes. */
-export function* tarOf(
+/** What goes before and after state.bin in the tar of an archive. */
+export function tarAround(
   about: Omit<ArchiveMeta, "Version" | "Size">,
-  state: () => Iterable<Uint8Array>,
+  state: { size: number; sha256: string },
   wallMs: number,
-): Iterable<Uint8Array> {
-  const stateHash = new Bun.CryptoHasher("sha256");
-  let size = 0;
-  for (const piece of state()) {
-    stateHash.update(piece);
-    size += piece.length;
-  }
+): { before: Uint8Array; after: Uint8Array } {
+  const { size, sha256 } = state;
   const meta = encoder.encode(`${JSON.stringify({ Version: 1, ...about, Size: size })}\n`);
   const metaSum = new Bun.CryptoHasher("sha256").update(meta).digest("hex");
-  const sums = encoder.encode(`${metaSum}  meta.json\n${stateHash.digest("hex")}  state.bin\n`);
+  const sums = encoder.encode(`${metaSum}  meta.json\n${sha256}  state.bin\n`);
   const seconds = Math.floor(wallMs / 1000);
-  yield* member("meta.json", meta.length, [meta], seconds);
-  yield* member("state.bin", size, state(), seconds);
-  yield* member("SHA256SUMS", sums.length, [sums], seconds);
-  yield new Uint8Array(2 * block);
+  return {
+    before: Buffer.concat([
+      header("meta.json", meta.length, seconds),
+      meta,
+      padding(meta.length),
+      header("state.bin", size, seconds),
+    ]),
+    after: Buffer.concat([
+      padding(size),
+      header("SHA256SUMS", sums.length, seconds),
+      sums,
+      padding(sums.length),
+      new Uint8Array(2 * block),
+    ]),
+  };
 }
 
-function* member(
-  name: string,
-  size: number,
-  content: Iterable<Uint8Array>,
-  seconds: number,
-): Iterable<Uint8Array> {
-  const header = new Uint8Array(block);
-  const put = (at: number, text: string) => header.set(encoder.encode(text), at);
+function header(name: string, size: number, seconds: number): Uint8Array {
+  const bytes = new Uint8Array(block);
+  const put = (at: number, text: string) => bytes.set(encoder.encode(text), at);
   put(0, name);
   put(100, "0000600\0");
   put(108, "0000000\0");
@@ -164,9 +165,10 @@ function* member(
   put(156, "0");
   put(257, "ustar\0");
   put(263, "00");
-  put(148, `${checksum(header).toString(8).padStart(6, "0")}\0 `);
-  yield header;
-  yield* content;
-  const rest = size % block;
-  if (rest > 0) yield new Uint8Array(block - rest);
+  put(148, `${checksum(bytes).toString(8).padStart(6, "0")}\0 `);
+  return bytes;
+}
+
+function padding(size: number): Uint8Array {
+  return new Uint8Array((block - size % block) % block);
 }
