@@ -30,10 +30,13 @@ const documentByType = new Map(documentRecords.map((record) => [record.type, rec
 export class Importer {
   readonly #tables: Tables;
   readonly #indexes: Indexes;
+  readonly #keepsKeys: boolean;
   readonly #seenNodes = new Set<string>();
   readonly #rawCounts = new Map<number, number>();
 
-  constructor(tables: Tables, indexes: Indexes) {
+  /** Without `keepsKeys` KV entries are read and let go. */
+  constructor(tables: Tables, indexes: Indexes, keepsKeys: boolean) {
+    this.#keepsKeys = keepsKeys;
     this.#tables = tables;
     this.#indexes = indexes;
   }
@@ -77,9 +80,11 @@ export class Importer {
       case 0:
         this.#register(struct);
         return true;
-      case 2:
-        this.#tables.kv.restore(kvOf(struct));
+      case 2: {
+        const entry = kvOf(struct);
+        if (this.#keepsKeys) this.#tables.kv.restore(entry);
         return true;
+      }
       case 3:
         this.#tables.sessions.restore(sessionOf(struct));
         return true;

@@ -79,28 +79,30 @@ export class KvRows {
   }
 
   put(entry: KvEntry, old: KvRow | undefined): void {
-    const { key, createIndex, modifyIndex, lockIndex, session } = entry;
-    const flags = blob(entry.flags);
-    const value = blob(entry.value);
+    const { key, modifyIndex, lockIndex, session } = entry;
     let id: number;
-    if (old === undefined) {
-      const { lastInsertRowid } = this.#insert.run(
-        key,
-        createIndex,
-        modifyIndex,
-        lockIndex,
-        session,
-        flags,
-        value,
-      );
-      id = Number(lastInsertRowid);
-    } else {
+    if (old === undefined) id = this.insert(entry);
+    else {
       id = old.id;
-      this.#update.run(modifyIndex, lockIndex, session, flags, value, id);
+      this.#update.run(modifyIndex, lockIndex, session, blob(entry.flags), blob(entry.value), id);
     }
     // A copy: the entry's bytes are views of a whole batch of the log.
     const copy = { ...entry, key: copyOf(key), value: copyOf(entry.value) };
     this.#remember(keyText(key), { id, entry: copy });
+  }
+
+  /** A new row that is not likely to be asked for soon: nothing of it is kept in memory. */
+  insert({ key, createIndex, modifyIndex, lockIndex, session, flags, value }: KvEntry): number {
+    const { lastInsertRowid } = this.#insert.run(
+      key,
+      createIndex,
+      modifyIndex,
+      lockIndex,
+      session,
+      blob(flags),
+      blob(value),
+    );
+    return Number(lastInsertRowid);
   }
 
   remove(row: KvRow): void {

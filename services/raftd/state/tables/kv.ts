@@ -136,7 +136,7 @@ export class KvTable {
   /** A row as it stood in a snapshot. */
   restore(entry: KvEntry): void {
     const row = { ...entry, flags: trimFlags(entry.flags) };
-    this.#rows.put(row, undefined);
+    this.#rows.insert(row);
     this.#journal.hash.add(entryHash(row));
     this.#journal.indexes.raise("kvs", row.modifyIndex);
   }
