@@ -1,4 +1,4 @@
-// Golden traces: commands and all that came of them. `UPDATE_TRACES=1 bun test` rewrites them; read
+// Golden traces: commands and all that came of them. `deno task golden -u` rewrites them; read
 // the diff before committing it.
 
 import { expect, test } from "bun:test";
