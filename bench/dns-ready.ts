@@ -1,5 +1,5 @@
 // How long DNS is away when dnsd is killed, and how long after its registration a service is found.
-// Three real servers. Usage: bun bench/dns-ready.ts [--kills 20] [--registrations 50]
+// One real server, then three; with single KV writes as the floor. Usage: bun bench/dns-ready.ts [--kills 20] [--registrations 50]
 
 import { parseArgs } from "node:util";
 import { Cluster } from "../test/e2e/cluster.ts";
@@ -19,6 +19,7 @@ const REGISTERED_GOAL_MS = 10;
 /** The supervisor takes a run of 10 s for a good one, and starts its successor at once. */
 const GOOD_RUN_MS = 10_500;
 
+const alone = new Cluster({ servers: 1 });
 const cluster = new Cluster({ servers: 3 });
 let isMet = true;
 
@@ -71,18 +72,24 @@ async function kills(count: number): Promise<void> {
 /** Registers at the node's agent and asks the node's DNS. */
 async function registrations(what: string, node: TestNode, count: number): Promise<void> {
   const client = await new DnsClient(node.address).open();
-  const foundMs: number[] = [], answeredMs: number[] = [];
+  const foundMs: number[] = [], answeredMs: number[] = [], writtenMs: number[] = [];
   for (let n = 0; n < count; n++) {
-    const name = `${what}-${n}`;
+    const name = `bench-${n}`;
     const startedMs = performance.now();
     const found = client.untilAnswered(`${name}.service.consul`, 0.5, 10_000);
     await node.put("/v1/agent/service/register", { Name: name, Address: "10.1.1.1" });
     answeredMs.push(performance.now() - startedMs);
     foundMs.push(await found - startedMs);
     await Bun.sleep(20);
+    const writingMs = performance.now();
+    await node.put(`/v1/kv/${name}`, "x");
+    writtenMs.push(performance.now() - writingMs);
+    await Bun.sleep(20);
+    await node.put(`/v1/agent/service/deregister/${name}`);
   }
   client.close();
   console.log(`registered at the ${what}, ${count} times:`);
+  console.log(`  a KV write alone ${formatSpread(writtenMs)}`);
   console.log(
     `  answered after ${formatSpread(answeredMs)}, in DNS after ${formatSpread(foundMs)}`,
   );
@@ -90,10 +97,15 @@ async function registrations(what: string, node: TestNode, count: number): Promi
 }
 
 try {
+  const count = Number(values.registrations);
+  if (count > 0) {
+    await alone.start();
+    await registrations("only server", alone.servers[0]!, count);
+    await alone.remove();
+  }
   await cluster.start();
   const leader = await cluster.leader();
   const follower = cluster.servers.find((node) => node !== leader)!;
-  const count = Number(values.registrations);
   if (count > 0) {
     await registrations("leader", leader, count);
     await registrations("follower", follower, count);
@@ -101,6 +113,7 @@ try {
   const killCount = Number(values.kills);
   if (killCount > 0) await kills(killCount);
 } finally {
+  await alone.remove();
   await cluster.remove();
 }
 process.exit(isMet ? 0 : 1);
