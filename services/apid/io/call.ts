@@ -83,6 +83,11 @@ export class Call {
     return jsonAnswer(this.jsonText(writeJson(value)), headers);
   }
 
+  /** JSON is laid out for reading. */
+  get laysOut(): boolean {
+    return this.isPrettyAlways || this.query.has("pretty");
+  }
+
   /** JSON text in the layout that was asked for. */
   jsonText(compact: string): string {
     if (this.query.has("pretty")) return indentJson(compact) + "\n";

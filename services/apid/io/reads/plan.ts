@@ -2,12 +2,15 @@
 
 import type { QueryInput, ReadReply } from "#proto/messages.js";
 import type { Answer } from "../../core/answer.ts";
+import type { Method } from "#shared/bus/types.ts";
 import type { ReadMode } from "../../core/params.ts";
 
 export interface ReadPlan {
   /** Equal for reads whose answers are the same bytes: the query and how it is rendered. */
   key: string;
   query: QueryInput;
+  /** State.Read with another way to decode the answer. */
+  method?: Method;
   /** Asked together with `query`, for sorting by distance. */
   also?: QueryInput;
   /** Status, type and body; the headers of reads are added to it. */

@@ -1,8 +1,9 @@
 // Answers reads: from bytes kept and confirmed, or by asking the state (docs: design 3, Reads).
 
-import type { QueryInput, ReadReply } from "#proto/messages.js";
+import { type QueryInput, type ReadReply, ReadRequest } from "#proto/messages.js";
 import { State } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
+import type { Method } from "#shared/bus/types.ts";
 import { type Answer, failedReadHeaders } from "../../core/answer.ts";
 import { HttpError, toRefusal } from "../../core/http-error.ts";
 import type { ReadMode, ReadOptions } from "../../core/params.ts";
@@ -178,14 +179,14 @@ export class Reads {
   ): Promise<Evaluation> {
     const knownIndex = known === undefined || known.isNotFound ? 0 : known.index;
     const [reply, also] = await Promise.all([
-      this.#read(plan.query, mode, options, plan.also === undefined ? knownIndex : 0),
+      this.#read(plan.query, mode, options, plan.also === undefined ? knownIndex : 0, plan.method),
       plan.also === undefined ? undefined : this.#read(plan.also, mode, options, 0),
     ]);
     const meta = reply.meta;
     if (meta === null) throw new HttpError(500, "No cluster leader");
     const isSame = reply.unchanged && known !== undefined && known.generation === meta.generation;
     const whole = reply.unchanged && !isSame
-      ? await this.#read(plan.query, mode, options, 0)
+      ? await this.#read(plan.query, mode, options, 0, plan.method)
       : reply;
     return {
       answer: isSame ? known.answer : packed(plan.render(whole, also)),
@@ -203,12 +204,18 @@ export class Reads {
     mode: ReadMode,
     options: ReadOptions,
     knownIndex: number,
+    method?: Method,
   ): Promise<ReadReply> {
-    return this.#options.client.of(State).read({ query, knownIndex }, {
-      token: options.token,
-      datacenter: options.datacenter,
-      consistency: mode,
-      timeoutMs: this.#options.callTimeoutMs,
+    const { client, callTimeoutMs: timeoutMs } = this.#options;
+    const context = { token: options.token, datacenter: options.datacenter, consistency: mode };
+    if (method === undefined) {
+      return client.of(State).read({ query, knownIndex }, { ...context, timeoutMs });
+    }
+    const request = ReadRequest.create({ query, knownIndex });
+    return new Promise((resolve, reject) => {
+      const answered = (reply: unknown) => resolve(reply as ReadReply);
+      const deadlineMs = performance.now() + timeoutMs;
+      client.unaryCall(method, request, context, deadlineMs, answered, reject);
     });
   }
 

@@ -9,6 +9,7 @@ import { flagsBytes, keyText, writeKvEntry } from "../../core/render/rows.ts";
 import type { Call, Route } from "../call.ts";
 import { BodyTooLarge } from "../exchange.ts";
 import type { ReadRoutes } from "../read-route.ts";
+import { isKvList, readKvList } from "../reads/kv-list.ts";
 import type { ReadPlan } from "../reads/plan.ts";
 import type { Writes } from "../writes.ts";
 
@@ -63,7 +64,8 @@ function kvPlan(call: Call): ReadPlan {
     return {
       key: `kv list ${key}`,
       query: { kvList: { prefix: restBytes } },
-      render: (reply) => renderEntries(call, reply),
+      method: readKvList,
+      render: (reply) => renderList(call, reply),
     };
   }
   if (restBytes.length === 0) throw new HttpError(400, "Missing key name");
@@ -85,6 +87,13 @@ function renderKeys(call: Call, reply: ReadReply): Answer {
 function renderEntries(call: Call, reply: ReadReply): Answer {
   if (reply.kv.length === 0) return notFound;
   return jsonAnswer(call.jsonText(`[${reply.kv.map(writeKvEntry).join(",")}]`));
+}
+
+function renderList(call: Call, reply: ReadReply): Answer {
+  if (!isKvList(reply) || reply.entryCount === 0) return notFound;
+  const { entriesJson } = reply;
+  if (!call.laysOut) return { ...jsonAnswer(""), body: entriesJson };
+  return jsonAnswer(call.jsonText(entriesJson.toString()));
 }
 
 function renderRaw(reply: ReadReply): Answer {
