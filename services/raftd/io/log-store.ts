@@ -145,7 +145,7 @@ export class LogStore {
     const stampMs = lastRecord === undefined ? 0 : decodeEntry(lastRecord).stampMs;
     const content = { base, lastIndex: last.index, termStarts, configurations, stampMs };
     const promised = this.#position("promised");
-    if (promised.index > last.index) return { ...content, promised };
+    if (isAhead(promised, last)) return { ...content, promised };
     return content;
   }
 
@@ -154,7 +154,7 @@ export class LogStore {
       `SELECT idx AS "index", term FROM entries ORDER BY idx DESC LIMIT 1`,
     ).get()!;
     this.#db.transaction(() => {
-      if (end.index > this.#position("promised").index) this.#setPosition("promised", end);
+      if (isAhead(end, this.#position("promised"))) this.#setPosition("promised", end);
       this.#truncate.run(index);
     })();
   }
@@ -198,3 +198,8 @@ export class LogStore {
 const TRIM_ROWS = 500;
 const VACUUM_PAGES = 250;
 const FREE_PAGES_KEPT = 1_000;
+
+/** As logs compare: by term, then by length. */
+function isAhead(a: LogPosition, b: LogPosition): boolean {
+  return a.term > b.term || (a.term === b.term && a.index > b.index);
+}
