@@ -2,11 +2,12 @@
 // from one run on one machine with the load generator beside it.
 // Usage: bun bench/run.ts [--seconds 5] [--only kv-get,kv-put]
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loopbackNet, TestNode, until } from "../test/e2e/node.ts";
+import { memoryMb } from "./processes.ts";
 import { measure, type Rate } from "./wrk.ts";
 
 const { values } = parseArgs({
@@ -65,26 +66,6 @@ async function get(node: TestNode, work: string, path: string, goal: string): Pr
   const floor = await floorGet(body);
   const ours = await measure({ url: node.http + path, seconds });
   compare(work, ours, floor, goal);
-}
-
-/** Proportional set size of all processes of a node, in MB. */
-function memoryMb(agent: number): number {
-  const children = (pid: number): number[] => {
-    try {
-      const tasks = readdirSync(`/proc/${pid}/task`);
-      const own = tasks.flatMap((task) =>
-        readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" ")
-      ).filter((text) => text !== "").map(Number);
-      return [pid, ...own.flatMap(children)];
-    } catch {
-      return [];
-    }
-  };
-  const kb = children(agent).map((pid) => {
-    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    return Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
-  });
-  return kb.reduce((sum, each) => sum + each, 0) / 1024;
 }
 
 async function registerTen(node: TestNode): Promise<void> {
