@@ -2,49 +2,27 @@
 // report and set. SWIM with Lifeguard (memberlist) below, Serf above.
 import type { Machine } from "#shared/machine.ts";
 import type { Random } from "#shared/random.ts";
-import type { Effect, Endpoint, Input, Member } from "./border.ts";
+import type { Effect, Input, Member } from "./border.ts";
 import type { Keyring } from "./keyring.ts";
+import { receivePacket, receiveStream } from "./receiving.ts";
 import { clockLinesTick } from "./serf/clock-lines.ts";
 import type { Coordinate } from "./serf/coordinate.ts";
-import { fireEvent, heardEvent } from "./serf/events.ts";
+import { fireEvent } from "./serf/events.ts";
 import { keyQueries } from "./serf/internal-queries.ts";
 import { finishLeaveStage, startLeave } from "./serf/leave.ts";
-import { answerQuery, ask, endAsk, heardQuery, heardRelay, heardResponse } from "./serf/queries.ts";
-import { forceLeave, heardJoin, heardLeave, pruneDue } from "./serf/roster.ts";
+import { answerQuery, ask, endAsk } from "./serf/queries.ts";
+import { forceLeave, pruneDue } from "./serf/roster.ts";
 import { coalesceTick, memberOf } from "./serf/telling.ts";
 import { reapTick, reconnectTick } from "./serf/upkeep.ts";
 import type { Settings } from "./settings.ts";
 import { start } from "./start.ts";
-import { count, createPool, drop, type Pool } from "./state.ts";
-import type { TransmitQueue } from "./swim/broadcasts.ts";
+import { createPool, drop, type Pool } from "./state.ts";
 import { checkQueues, gossipTick } from "./swim/gossip.ts";
-import {
-  heardAck,
-  heardIndirectPing,
-  heardNack,
-  heardPing,
-  probeEnded,
-  probeTick,
-  probeTimedOut,
-  relayedProbeTimedOut,
-} from "./swim/probe.ts";
-import {
-  join,
-  pushPullTick,
-  receivedStream,
-  streamAnswered,
-  streamFailed,
-} from "./swim/push-pull.ts";
-import {
-  announceSelf,
-  heardAlive,
-  heardDead,
-  heardSuspect,
-  suspicionExpired,
-} from "./swim/rumours.ts";
-import { decodeMessage } from "./wire/memberlist.ts";
+import { probeEnded, probeTick, probeTimedOut, relayedProbeTimedOut } from "./swim/probe.ts";
+import { join, pushPullTick, streamAnswered, streamFailed } from "./swim/push-pull.ts";
+import { announceSelf, suspicionExpired } from "./swim/rumours.ts";
 import { WireError } from "./wire/reader.ts";
-import { decodeSerf, keyRequest, serfTypes } from "./wire/serf.ts";
+import { keyRequest, serfTypes } from "./wire/serf.ts";
 import { encodeTags, metaBytesMax } from "./wire/tags.ts";
 
 export class GossipPool implements Machine<Input, Effect> {
@@ -120,7 +98,7 @@ function handle(pool: Pool, input: Input): void {
     case "received-packet":
       return receivePacket(pool, input.from, input.messages);
     case "received-stream":
-      return receivedStream(pool, input.stream, input.message);
+      return receiveStream(pool, input.stream, input.message);
     case "stream-answered":
       return streamAnswered(pool, input.stream, input.message);
     case "stream-failed":
@@ -147,75 +125,6 @@ function handle(pool: Pool, input: Input): void {
       return askKeys(pool, input);
     default:
       input satisfies never;
-  }
-}
-
-function receivePacket(pool: Pool, from: Endpoint, messages: readonly Uint8Array[]): void {
-  for (const bytes of messages) {
-    try {
-      receiveMessage(pool, from, bytes);
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      drop(pool, "malformed");
-    }
-  }
-}
-
-function receiveMessage(pool: Pool, from: Endpoint, bytes: Uint8Array): void {
-  const message = decodeMessage(bytes);
-  count(pool, `received ${message.kind}`);
-  switch (message.kind) {
-    case "ping":
-      return heardPing(pool, message.body, from);
-    case "indirectPing":
-      return heardIndirectPing(pool, message.body, from);
-    case "ackResp":
-      return heardAck(pool, message.body);
-    case "nackResp":
-      return heardNack(pool, message.body.SeqNo);
-    case "alive":
-      return heardAlive(pool, message.body, "others");
-    case "suspect":
-      return heardSuspect(pool, message.body);
-    case "dead":
-      return heardDead(pool, message.body);
-    case "user":
-      return receiveSerf(pool, message.body);
-    default:
-      message satisfies never;
-  }
-}
-
-/** Between two prunings a queue may grow so far. */
-const queueLengthMax = 65_536;
-
-function tellOn(pool: Pool, queue: TransmitQueue, message: Uint8Array): void {
-  if (queue.length < queueLengthMax) queue.add({ message });
-  else drop(pool, "oversized");
-}
-
-/** What is news is told on exactly as it came. */
-function receiveSerf(pool: Pool, bytes: Uint8Array): void {
-  const message = decodeSerf(bytes);
-  switch (message.kind) {
-    case "leave":
-      if (heardLeave(pool, message.body)) tellOn(pool, pool.intentQueue, bytes);
-      return;
-    case "join":
-      if (heardJoin(pool, message.body)) tellOn(pool, pool.intentQueue, bytes);
-      return;
-    case "userEvent":
-      if (heardEvent(pool, message.body)) tellOn(pool, pool.eventQueue, bytes);
-      return;
-    case "query":
-      if (heardQuery(pool, message.body)) tellOn(pool, pool.queryQueue, bytes);
-      return;
-    case "queryResponse":
-      return heardResponse(pool, message.body);
-    case "relay":
-      return heardRelay(pool, message.body);
-    default:
-      drop(pool, "unexpected");
   }
 }
 

@@ -9,6 +9,7 @@ import {
   decodeStreamMessage,
   encodeStreamMessage,
   nodeStates,
+  type Ping,
   type PushPull,
   type PushPullNode,
 } from "../wire/memberlist.ts";
@@ -142,32 +143,22 @@ function finishExchange(
   continueJoin(pool, purpose.join);
 }
 
-/** A peer opened a stream. Our state goes out before theirs is merged, as memberlist does. */
-export function receivedStream(pool: Pool, stream: number, message: Uint8Array): void {
-  const received = decodeStreamMessage(message);
-  switch (received.kind) {
-    case "ping": {
-      if (received.body.Node !== "" && received.body.Node !== pool.settings.name) {
-        drop(pool, "wrong-node");
-        pool.effects.push({ kind: "close-stream", stream });
-        return;
-      }
-      const body = { Payload: null, SeqNo: received.body.SeqNo };
-      const ack = encodeStreamMessage({ kind: "ackResp", body });
-      pool.effects.push({ kind: "reply-stream", stream, message: ack });
-      return;
-    }
-    case "pushPull": {
-      const reply = ownState(pool, received.body.join);
-      pool.effects.push({ kind: "reply-stream", stream, message: reply });
-      const failure = merge(pool, received.body, received.body.join, false);
-      if (failure !== undefined) note(pool, "warn", `push/pull refused: ${failure}`);
-      return;
-    }
-    default:
-      drop(pool, "unexpected");
-      pool.effects.push({ kind: "close-stream", stream });
+/** A ping that a peer sent over a stream, as packets may not come through. */
+export function receivedPing(pool: Pool, stream: number, { Node, SeqNo }: Ping): void {
+  if (Node !== "" && Node !== pool.settings.name) {
+    drop(pool, "wrong-node");
+    pool.effects.push({ kind: "close-stream", stream });
+    return;
   }
+  const message = encodeStreamMessage({ kind: "ackResp", body: { Payload: null, SeqNo } });
+  pool.effects.push({ kind: "reply-stream", stream, message });
+}
+
+/** Our state goes out before theirs is merged, as memberlist does. */
+export function receivedExchange(pool: Pool, stream: number, state: PushPull): void {
+  pool.effects.push({ kind: "reply-stream", stream, message: ownState(pool, state.join) });
+  const failure = merge(pool, state, state.join, false);
+  if (failure !== undefined) note(pool, "warn", `push/pull refused: ${failure}`);
 }
 
 /** Returns why nothing was merged. */
