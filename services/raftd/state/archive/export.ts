@@ -17,7 +17,7 @@ type Struct = { [key: string]: Packable };
 
 const none = new Uint8Array(0);
 const kindless = new Set(["mesh", "exported-services", "sameness-group"]);
-const pieceBytes = 256 * 1024;
+const pieceBytes = 1024 * 1024;
 /** Index names that Consul does not have. */
 const privateIndexes = new Set([
   "autopilot-config",
