@@ -4,38 +4,14 @@
 import type { Random } from "#shared/random.ts";
 import type { ReadMode } from "../../services/raftd/core/raft/messages.ts";
 import type { Call, History, Op } from "./history.ts";
-import { ABSENT } from "./kv.ts";
+import { drawTxn, type KeyInUse, type Keys } from "./keys.ts";
+import { ABSENT, type WriteOp } from "./kv.ts";
 import type { Answer, Request } from "./state-thread.ts";
 import type { Mix } from "./mix.ts";
 import { count, type World } from "./world.ts";
 
 /** Sends a request to a server; the answer may never come. */
 export type Ask = (server: string, request: Request, reply: (answer: Answer) => void) => void;
-
-/** Calls per key before all clients turn to new keys: the checker's work grows with it. */
-const CALLS_PER_KEY = 60;
-const KEYS_AT_ONCE = 3;
-
-/** Which keys are in use, shared by all clients. */
-export class Keys {
-  #made = 0;
-  #current: { key: string; calls: number; lastValue: number }[] = [];
-  #value = ABSENT;
-
-  pick(random: Random): { key: string; calls: number; lastValue: number } {
-    while (this.#current.length < KEYS_AT_ONCE) {
-      this.#current.push({ key: `k${this.#made++}`, calls: 0, lastValue: ABSENT });
-    }
-    const chosen = random.pick(this.#current);
-    chosen.calls++;
-    if (chosen.calls >= CALLS_PER_KEY) this.#current = this.#current.filter((k) => k !== chosen);
-    return chosen;
-  }
-
-  newValue(): number {
-    return ++this.#value;
-  }
-}
 
 export class Client {
   readonly #world: World;
@@ -91,14 +67,23 @@ export class Client {
   #next(): void {
     if (this.#isStopped) return;
     const random = this.#random;
-    const chosen = this.#keys.pick(random);
-    const op = this.#choose(chosen.lastValue);
+    const keys = this.#keys.pick(random);
+    const [chosen] = keys;
+    const op = random.chance(this.#mix.txnShare)
+      ? this.#transact(keys)
+      : this.#choose(chosen.lastValue);
     if (op.kind === "put") chosen.lastValue = op.value;
     if (op.kind === "cas") chosen.lastValue = op.to;
     const client = `${this.#name}.${this.#generation}`;
     const call = this.#history.invoke(client, chosen.key, op, this.#world.queue.nowMs);
     const request = this.#request(client, chosen.key, op);
     this.#attempt(call, request, 1);
+  }
+
+  #transact(keys: readonly KeyInUse[]): Op {
+    const onlyReads = this.#onlyReads !== undefined;
+    const { swapsAnyValue } = this.#world.states;
+    return drawTxn(this.#random, keys, this.#keys, { onlyReads, swapsAnyValue });
   }
 
   #choose(lastValue: number): Op {
@@ -114,11 +99,13 @@ export class Client {
   }
 
   #request(client: string, key: string, op: Op): Request {
-    if (op.kind === "get") {
+    const keys = readKeys(key, op);
+    if (keys !== undefined) {
       const mode = this.#onlyReads ?? (this.#random.chance(0.6) ? "default" : "consistent");
-      return { kind: "read", key, mode };
+      return { kind: "read", keys, mode };
     }
-    return { kind: "write", command: { client, sequence: ++this.#sequence, op: { ...op, key } } };
+    const write: WriteOp = op.kind === "txn" ? op : { ...op, key } as WriteOp;
+    return { kind: "write", command: { client, sequence: ++this.#sequence, op: write } };
   }
 
   #attempt(call: Call, request: Request, attempt: number): void {
@@ -139,7 +126,7 @@ export class Client {
       if (answer.kind !== "done") return again(random.between(5, 80));
       isOver = true;
       call.returnMs = queue.nowMs;
-      call.result = answer.result;
+      call.result = call.op.kind === "get" ? (answer.result as number[])[0] : answer.result;
       count(this.#world, "calls answered");
       this.#pause();
     });
@@ -147,7 +134,7 @@ export class Client {
 
   #giveUp(call: Call): void {
     count(this.#world, "calls without answer");
-    if (call.op.kind !== "get") this.#generation++;
+    if (readKeys(call.key, call.op) === undefined) this.#generation++;
     this.#pause();
   }
 
@@ -157,4 +144,11 @@ export class Client {
       () => this.#next(),
     );
   }
+}
+
+/** What is to be read; undefined: the operation writes. */
+function readKeys(key: string, op: Op): string[] | undefined {
+  if (op.kind === "get") return [key];
+  if (op.kind !== "txn" || op.steps.some((step) => step.kind !== "read")) return undefined;
+  return op.steps.map((step) => step.key);
 }

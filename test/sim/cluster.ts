@@ -5,8 +5,9 @@ import { Random } from "#shared/random.ts";
 import type { Configuration, Server } from "../../services/raftd/core/raft/messages.ts";
 import { scaledSettings } from "../../services/raftd/core/raft/settings.ts";
 import { Checks, Violation } from "./checks.ts";
-import { Client, Keys } from "./client.ts";
+import { Client } from "./client.ts";
 import { History } from "./history.ts";
+import { Keys } from "./keys.ts";
 import type { StateKind } from "./kv.ts";
 import { checkLinearizable } from "./linear.ts";
 import { calmNetwork, type Mix } from "./mix.ts";
@@ -191,15 +192,15 @@ export class Cluster {
   }
 
   checkHistory(): void {
-    for (const [key, calls] of this.history.byKey()) {
+    for (const [key, calls] of this.history.groups()) {
       const verdict = checkLinearizable(calls);
       if (verdict === "too-hard") count(this.world, "histories too hard");
       if (verdict !== "not-linearizable") continue;
       const lines = calls.map((c) =>
         `  ${c.client} ${c.invokeMs.toFixed(2)}-${c.returnMs.toFixed(2)} ${JSON.stringify(c.op)}` +
-        ` → ${c.result}`
+        ` ${c.key} → ${JSON.stringify(c.result)}`
       );
-      throw new Violation(`history of ${key} is not linearizable:\n${lines.join("\n")}`);
+      throw new Violation(`history around ${key} is not linearizable:\n${lines.join("\n")}`);
     }
   }
 }

@@ -1,22 +1,34 @@
 // What clients asked, when, and what they were told.
 
+/** One step of a transaction: all of them take effect, or none. */
+export type Step =
+  | { readonly kind: "read"; readonly key: string }
+  | { readonly kind: "put"; readonly key: string; readonly value: number }
+  | { readonly kind: "cas"; readonly key: string; readonly from: number; readonly to: number }
+  | { readonly kind: "delete"; readonly key: string };
+
 export type Op =
   | { readonly kind: "get" }
   | { readonly kind: "put"; readonly value: number }
   | { readonly kind: "cas"; readonly from: number; readonly to: number }
-  | { readonly kind: "delete" };
+  | { readonly kind: "delete" }
+  | { readonly kind: "txn"; readonly steps: readonly Step[] };
+
+/** The value read, or whether the write took effect; of a transaction that took effect the values it
+ *  read, in order, else false; undefined if unknown. */
+export type Result = number | boolean | readonly number[] | undefined;
 
 /** A call may take effect at any moment from invoke to return; one without an answer at any later
  *  moment, or never. */
 export interface Call {
   readonly client: string;
+  /** Of a transaction, its first. */
   readonly key: string;
   readonly op: Op;
   readonly invokeMs: number;
   /** Infinity while, or if, no answer came. */
   returnMs: number;
-  /** The value read, or whether the write took effect; undefined if unknown. */
-  result: number | boolean | undefined;
+  result: Result;
 }
 
 export class History {
@@ -32,13 +44,30 @@ export class History {
     return call;
   }
 
-  byKey(): Map<string, Call[]> {
+  /** Calls that can be judged apart from all others: keys that a transaction touches together belong
+   *  together. By one of their keys. */
+  groups(): Map<string, Call[]> {
+    const parents = new Map<string, string>();
+    const rootOf = (key: string): string => {
+      let root = key;
+      for (let next = parents.get(root); next !== undefined; next = parents.get(root)) root = next;
+      return root;
+    };
+    for (const call of this.#calls) {
+      const [first, ...others] = keysOf(call).map(rootOf);
+      for (const other of others) if (rootOf(other) !== rootOf(first!)) parents.set(other, first!);
+    }
     const groups = new Map<string, Call[]>();
     for (const call of this.#calls) {
-      const group = groups.get(call.key);
+      const root = rootOf(call.key);
+      const group = groups.get(root);
       if (group) group.push(call);
-      else groups.set(call.key, [call]);
+      else groups.set(root, [call]);
     }
     return groups;
   }
+}
+
+export function keysOf({ key, op }: Call): string[] {
+  return op.kind === "txn" ? op.steps.map((step) => step.key) : [key];
 }

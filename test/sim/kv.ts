@@ -2,11 +2,13 @@
 // of its last write, so that a write that is sent again is not applied again.
 
 import type { Entry } from "../../services/raftd/core/raft/messages.ts";
+import type { Result, Step } from "./history.ts";
 
 export type WriteOp =
   | { readonly kind: "put"; readonly key: string; readonly value: number }
   | { readonly kind: "cas"; readonly key: string; readonly from: number; readonly to: number }
-  | { readonly kind: "delete"; readonly key: string };
+  | { readonly kind: "delete"; readonly key: string }
+  | { readonly kind: "txn"; readonly steps: readonly Step[] };
 
 export interface Command {
   readonly client: string;
@@ -14,8 +16,8 @@ export interface Command {
   readonly op: WriteOp;
 }
 
-/** What a write answers: whether it took effect; undefined if the state does not say. */
-export type WriteResult = boolean | undefined;
+/** What a write answers; undefined if the state does not say. */
+export type WriteResult = Exclude<Result, number>;
 
 /** One applied command. Undefined instead of it: this copy came too late to matter. */
 export interface WriteOutcome {
@@ -55,7 +57,7 @@ export const ABSENT = 0;
 
 interface ClientRow {
   readonly sequence: number;
-  readonly result: boolean;
+  readonly result: boolean | readonly number[];
 }
 
 const encoder = new TextEncoder();
@@ -105,7 +107,7 @@ export class KvState implements SimState {
     return { result, isNew: true };
   }
 
-  #write(op: WriteOp): boolean {
+  #write(op: WriteOp): boolean | readonly number[] {
     switch (op.kind) {
       case "put":
         this.#rows.set(op.key, op.value);
@@ -116,9 +118,24 @@ export class KvState implements SimState {
         if (this.get(op.key) !== op.from) return false;
         this.#rows.set(op.key, op.to);
         return true;
+      case "txn":
+        return this.#transact(op.steps);
       default:
         return op satisfies never;
     }
+  }
+
+  #transact(steps: readonly Step[]): false | readonly number[] {
+    const before = new Map(this.#rows);
+    const reads: number[] = [];
+    for (const step of steps) {
+      if (step.kind === "read") reads.push(this.get(step.key));
+      else if (this.#write(step) === false && step.kind === "cas") {
+        this.#rows = before;
+        return false;
+      }
+    }
+    return reads;
   }
 
   clone(): KvState {
@@ -135,7 +152,7 @@ export class KvState implements SimState {
     let sum = 0;
     for (const [key, value] of this.#rows) sum = (sum + fold(fold(1, hashText(key)), value)) >>> 0;
     for (const [client, row] of this.#clients) {
-      sum = (sum + fold(fold(2, hashText(client)), row.sequence * 2 + Number(row.result))) >>> 0;
+      sum = (sum + fold(fold(2, hashText(client)), hashText(JSON.stringify(row)))) >>> 0;
     }
     return sum;
   }

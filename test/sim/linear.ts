@@ -1,8 +1,9 @@
-// Is there an order of the calls on one key that respects real time and explains every answer?
+// Is there an order of the calls on some keys that respects real time and explains every answer?
 // Search by Wing and Gong with Lowe's memory of configurations already tried.
 
-import type { Call, Op } from "./history.ts";
+import { type Call, keysOf } from "./history.ts";
 import { ABSENT } from "./kv.ts";
+import { applied, type Values } from "./registers.ts";
 
 /** Configurations tried before the search gives up. */
 const STATES_MAX = 200_000;
@@ -20,27 +21,31 @@ interface Node {
 
 export function checkLinearizable(calls: readonly Call[]): Verdict {
   // A read without an answer tells nothing and changes nothing.
-  const relevant = calls.filter((call) => call.op.kind !== "get" || call.result !== undefined);
+  const relevant = calls.filter((call) => !isRead(call) || call.result !== undefined);
+  const places = new Map<string, number>();
+  for (const key of relevant.flatMap(keysOf)) {
+    if (!places.has(key)) places.set(key, places.size);
+  }
   const head = eventList(relevant);
   const chosen = new Uint32Array(Math.ceil(relevant.length / 32));
   const tried = new Set<string>();
-  const stack: { node: Node; value: number }[] = [];
-  let value = ABSENT;
+  const stack: { node: Node; values: Values }[] = [];
+  let values: Values = new Array(places.size).fill(ABSENT);
   let openCount = relevant.filter((call) => call.returnMs < Infinity).length;
   let node = head.next;
   while (openCount > 0) {
     if (node === undefined) return "not-linearizable";
     if (node.match) {
       const call = relevant[node.call]!;
-      const after = applied(call.op, call.result, value);
+      const after = applied(call, values, places);
       if (after !== undefined) {
         flip(chosen, node.call);
-        const key = `${after} ${chosen.join(",")}`;
+        const key = `${after.join(",")} ${chosen.join(",")}`;
         if (!tried.has(key)) {
           if (tried.size >= STATES_MAX) return "too-hard";
           tried.add(key);
-          stack.push({ node, value });
-          value = after;
+          stack.push({ node, values });
+          values = after;
           if (call.returnMs < Infinity) openCount--;
           lift(node);
           node = head.next;
@@ -55,7 +60,7 @@ export function checkLinearizable(calls: readonly Call[]): Verdict {
     const last = stack.pop();
     if (!last) return "not-linearizable";
     flip(chosen, last.node.call);
-    value = last.value;
+    values = last.values;
     if (relevant[last.node.call]!.returnMs < Infinity) openCount++;
     unlift(last.node);
     node = last.node.next;
@@ -63,25 +68,8 @@ export function checkLinearizable(calls: readonly Call[]): Verdict {
   return "linearizable";
 }
 
-/** The value after the call, or undefined if its answer does not fit the value before. */
-function applied(op: Op, result: number | boolean | undefined, value: number): number | undefined {
-  switch (op.kind) {
-    case "get":
-      return result === value ? value : undefined;
-    case "put":
-      return op.value;
-    case "delete": {
-      const had = value !== ABSENT;
-      return result === undefined || result === had ? ABSENT : undefined;
-    }
-    case "cas": {
-      const swaps = value === op.from;
-      if (result !== undefined && result !== swaps) return undefined;
-      return swaps ? op.to : value;
-    }
-    default:
-      return op satisfies never;
-  }
+function isRead({ op }: Call): boolean {
+  return op.kind === "get" || op.kind === "txn" && op.steps.every(({ kind }) => kind === "read");
 }
 
 function eventList(calls: readonly Call[]): Node {

@@ -40,6 +40,8 @@ export interface Mix {
   readonly serverCount: number;
   readonly clientCount: number;
   readonly clientPauseMaxMs: number;
+  /** How often a client does several things at once. */
+  readonly txnShare: number;
   /** How often a client asks the server it lives with rather than any. */
   readonly pinnedShare: number;
   readonly isBootstrappedByAll: boolean;
@@ -74,6 +76,7 @@ export function drawMix(random: Random, flavour = random.pick(flavours)): Mix {
     serverCount: random.pick([1, 3, 3, 3, 3, 5, 5]),
     clientCount: random.pick([2, 4, 8]),
     clientPauseMaxMs: random.pick([10, 50, 300]),
+    txnShare: random.pick([0, 0.25]),
     pinnedShare: random.pick([0, 0.8]),
     isBootstrappedByAll: random.chance(0.5),
     settings: random.chance(0.8) ? tinySettings(random) : {},

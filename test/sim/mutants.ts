@@ -25,7 +25,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: "an entry of an older term is committed by counting",
-    seed: 23,
+    seed: 12,
     flavour: "elections",
     file: "core/raft/leader.ts",
     find: "if (index <= s.commitIndex || index < leadership.firstIndex) return;",
@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a vote is not persisted",
-    seed: 35,
+    seed: 9,
     flavour: "elections",
     file: "core/raft/state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
@@ -58,7 +58,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot is taken without its membership",
-    seed: 8,
+    seed: 2,
     flavour: "members",
     file: "core/raft/snapshot.ts",
     find: "s.members.restore(configuration, Infinity);",
@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot keeps a log of another history",
-    seed: 5,
+    seed: 39,
     flavour: "snapshots",
     file: "core/raft/snapshot.ts",
     find: "if (s.log.termAt(index) === term) {",
@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a voter does not protect the leader it promised to",
-    seed: 4,
+    seed: 6,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/voter.ts",
@@ -132,7 +132,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "messages leave before term and vote are durable",
-    seed: 10,
+    seed: 4,
     flavour: "elections",
     file: "core/raft/state.ts",
     find: "sendAfter(s, s.disk.hardStateSeq, to, message);",
@@ -160,7 +160,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members before the last one is committed",
-    seed: 27,
+    seed: 12,
     flavour: "members",
     file: "core/raft/proposals.ts",
     find: "if (latest.index > s.commitIndex) return",
@@ -168,7 +168,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members that was cut off stays in force",
-    seed: 16,
+    seed: 35,
     flavour: "members",
     file: "core/raft/follower.ts",
     find: "s.members.truncateFrom(index);",
@@ -176,7 +176,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a server with a damaged log votes as if it had forgotten",
-    seed: 45,
+    seed: 27,
     flavour: "disks",
     file: "core/raft/restore.ts",
     find: "promised: restored.promised,",
@@ -184,7 +184,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a restarted voter forgets its promise",
-    seed: 4,
+    seed: 6,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/restore.ts",
@@ -193,7 +193,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a lease is counted from the answer instead of the question",
-    seed: 37,
+    seed: 9,
     flavour: "reads",
     file: "core/raft/lease.ts",
     find: "const untilMs = sentMs + leaseOf(s, promiseMs);",

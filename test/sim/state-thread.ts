@@ -6,24 +6,25 @@ import { decodeConfiguration } from "../../services/raftd/core/raft/membership.t
 import type { Configuration, Entry, ReadMode } from "../../services/raftd/core/raft/messages.ts";
 import { EntryFeed } from "../../services/raftd/io/entry-feed.ts";
 import type { StateFile } from "./disk.ts";
+import type { Result } from "./history.ts";
 import type { Command, SimState } from "./kv.ts";
 import type { SimServer } from "./server.ts";
 import { count, type World } from "./world.ts";
 
 export type Request =
   | { readonly kind: "write"; readonly command: Command }
-  | { readonly kind: "read"; readonly key: string; readonly mode: ReadMode };
+  | { readonly kind: "read"; readonly keys: readonly string[]; readonly mode: ReadMode };
 
-/** `refused`: was not done. `unknown`: may have been done. */
+/** A read is answered with its values. `refused`: was not done. `unknown`: may have been done. */
 export type Answer =
-  | { readonly kind: "done"; readonly result: number | boolean | undefined }
+  | { readonly kind: "done"; readonly result: Result }
   | { readonly kind: "refused" }
   | { readonly kind: "unknown" };
 
 type Reply = (answer: Answer) => void;
 
 interface WaitingRead {
-  readonly key: string;
+  readonly keys: readonly string[];
   readonly reply: Reply;
   readonly mode: ReadMode;
 }
@@ -68,7 +69,7 @@ export class StateThread {
       }
       return;
     }
-    const read: WaitingRead = { key: request.key, mode: request.mode, reply };
+    const read: WaitingRead = { keys: request.keys, mode: request.mode, reply };
     if (request.mode === "default" && this.#server.clock.nowMs() < this.#leaseUntilMs) {
       this.#answerAt(this.#commitIndex, read, true);
     } else if (this.#readBatch.push(read) === 1) {
@@ -240,16 +241,16 @@ export class StateThread {
     if (due.length === 0) return;
     this.#readsAt = this.#readsAt.filter(({ index }) => index > this.kv.index);
     for (const { isLeased, read } of due) {
-      const value = this.kv.get(read.key);
+      const result = read.keys.map((key) => this.kv.get(key));
       const { random } = this.#world;
       if (!isLeased) {
-        read.reply({ kind: "done", result: value });
+        read.reply({ kind: "done", result });
       } else {
         // Between reading the rows and looking at the clock again the process may pause.
         this.#server.later(random.between(0, 2), () => {
           if (this.#server.clock.nowMs() < this.#leaseUntilMs) {
-            read.reply({ kind: "done", result: value });
-          } else this.handle({ kind: "read", key: read.key, mode: read.mode }, read.reply);
+            read.reply({ kind: "done", result });
+          } else this.handle({ kind: "read", keys: read.keys, mode: read.mode }, read.reply);
         });
       }
     }

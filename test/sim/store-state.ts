@@ -5,8 +5,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command as StoreCommand, KvVerb, LogRecord, Query } from "#proto/messages.js";
+import type { KvEntry, Outcome } from "#proto/messages.js";
 import type { Entry } from "../../services/raftd/core/raft/messages.ts";
 import { Store } from "../../services/raftd/state/store.ts";
+import type { Step } from "./history.ts";
 import {
   ABSENT,
   type Command,
@@ -55,7 +57,11 @@ export class StoreStates implements StateKind {
   }
 
   encodeCommand({ client, sequence, op }: Command): Uint8Array {
-    const command = StoreCommand.encode(StoreCommand.create({ kv: kvCommand(op) })).finish();
+    const command = StoreCommand.encode(
+      op.kind === "txn"
+        ? { txn: { operations: op.steps.map((step) => ({ kv: stepCommand(step) })) } }
+        : { kv: kvCommand(op) },
+    ).finish();
     return LogRecord.encode({ client, sequence, floor: sequence, command }).finish();
   }
 
@@ -69,7 +75,13 @@ function fastFolder(): string {
   return existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 }
 
-function kvCommand(op: WriteOp) {
+/** Steps are operations of their own, but for reads. */
+function stepCommand(step: Step) {
+  if (step.kind !== "read") return kvCommand(step);
+  return { verb: KvVerb.KV_GET_OR_EMPTY, key: encoder.encode(step.key) };
+}
+
+function kvCommand(op: Exclude<WriteOp, { kind: "txn" }>) {
   const key = encoder.encode(op.key);
   const bytes = (value: number) => encoder.encode(String(value));
   switch (op.kind) {
@@ -82,6 +94,24 @@ function kvCommand(op: WriteOp) {
     default:
       return op satisfies never;
   }
+}
+
+function resultOf(command: StoreCommand, outcome: Outcome): WriteOutcome["result"] {
+  if (command.kind !== "txn") {
+    return command.kv?.verb === KvVerb.KV_CAS ? outcome.ok : undefined;
+  }
+  if (!outcome.ok) return false;
+  const { operations } = command.txn;
+  // Deletions have no result.
+  const results = [...outcome.txn!.results];
+  return operations.filter(({ kv }) => kv!.verb !== KvVerb.KV_DELETE).flatMap(({ kv }) => {
+    const result = results.shift()!;
+    return kv!.verb === KvVerb.KV_GET_OR_EMPTY ? [valueOf(result.kv!)] : [];
+  });
+}
+
+function valueOf(entry: KvEntry | undefined): number {
+  return entry && entry.value.length > 0 ? Number(decoder.decode(entry.value)) : ABSENT;
 }
 
 class StoreState implements SimState {
@@ -110,17 +140,15 @@ class StoreState implements SimState {
   }
 
   get(key: string): number {
-    const [row] = this.#store.read(Query.create({ kvGet: { key: encoder.encode(key) } })).kv;
-    return row ? Number(decoder.decode(row.value)) : ABSENT;
+    return valueOf(this.#store.read(Query.create({ kvGet: { key: encoder.encode(key) } })).kv[0]);
   }
 
   apply(entry: Entry): WriteOutcome | undefined {
     this.digest = foldEntry(this.digest, entry);
     const [outcome] = this.#store.apply([entry]).outcomes;
     if (!outcome || outcome.errorCode > 0) return undefined;
-    const isCas = StoreCommand.decode(LogRecord.decode(entry.bytes).command).kv?.verb ===
-      KvVerb.KV_CAS;
-    return { result: isCas ? outcome.ok : undefined, isNew: outcome.index === entry.index };
+    const command = StoreCommand.decode(LogRecord.decode(entry.bytes).command);
+    return { result: resultOf(command, outcome), isNew: outcome.index === entry.index };
   }
 
   clone(): SimState {
