@@ -65,10 +65,12 @@ type Answer = ReadReply | EncodedMessage;
 function read(node: Node, request: ReadRequest, call: Call): Answer | Promise<Answer> {
   const { query, knownIndex } = request;
   if (query === null) throw new CuriaError("invalid-argument", "Expected a query but got none");
+  let attempt: Attempt = { isVoid: false };
   const rows = (): Answer | Promise<Answer> => {
     const { store } = node;
     if (isLong(query) && (knownIndex === 0 || store.indexOf(query) !== knownIndex)) {
-      return readInSlices(node, query, call);
+      attempt = { isVoid: false };
+      return readInSlices(node, query, call, attempt);
     }
     const reply = store.read(query, knownIndex);
     return { ...reply, meta: { ...reply.meta!, ...node.contact() } };
@@ -83,6 +85,7 @@ function read(node: Node, request: ReadRequest, call: Call): Answer | Promise<An
     // A pause may lie between the first look at the clock and the rows.
     if (node.gate.hasLease()) return reply;
     // Nobody will hear of this one, not even that its caller gave up.
+    attempt.isVoid = true;
     if (reply instanceof Promise) reply.catch(() => {});
   }
   return node.gate.wait(mode, remainingMs(call)).then(rows);
@@ -92,18 +95,30 @@ function isLong({ kind }: Query): boolean {
   return kind === "kvList" || kind === "kvKeys" || kind === "nodeDump";
 }
 
+interface Attempt {
+  /** Another one takes its place: nothing of it may be sent. */
+  isVoid: boolean;
+}
+
 /** Others have their turn between two slices, yet all rows are of the moment of the first. Encoded
- *  replies that follow each other read as one whose lists are joined. */
-async function readInSlices(node: Node, query: Query, call: Call): Promise<EncodedMessage> {
-  const parts: Uint8Array[] = [];
+ *  replies that follow each other read as one whose lists are joined; each leaves as it is ready. */
+async function readInSlices(
+  node: Node,
+  query: Query,
+  call: Call,
+  attempt: Attempt,
+): Promise<EncodedMessage> {
   for (const slice of node.store.readSlices(query)) {
-    const meta = slice.meta === null ? null : { ...slice.meta, ...node.contact() };
-    parts.push(ReadReply.encode({ ...slice, meta }).finish());
-    if (meta !== null) break;
+    const isLast = slice.meta !== null;
+    const meta = isLast ? { ...slice.meta, ...node.contact() } : null;
+    const bytes = ReadReply.encode({ ...slice, meta }).finish();
+    if (isLast) return new EncodedMessage(bytes);
+    // Whether the first slice may be sent at all is known only after this turn.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    if (call.isCancelled) throw new CuriaError("cancelled", "The caller gave up");
+    if (call.isCancelled || attempt.isVoid) break;
+    call.answerPart(bytes);
   }
-  return new EncodedMessage(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
+  throw new CuriaError("cancelled", "The caller gave up");
 }
 
 function confirm(node: Node, call: Call): ReadMeta | Promise<ReadMeta> {

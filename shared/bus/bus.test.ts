@@ -1,6 +1,7 @@
 // The bus as its users see it: calls between a BusClient and a BusServer over a real Unix socket.
 
 import { afterEach, describe, expect, test } from "bun:test";
+import { ReadReply } from "#proto/messages.js";
 import { Control, Raft, State } from "#proto/services.ts";
 import { CuriaError } from "../errors.ts";
 import { failureOf, Fixture } from "./fixture.ts";
@@ -27,6 +28,30 @@ describe("unary calls", () => {
     );
     expect(outcome.index).toBe(7);
     expect(outcome.ok).toBe(true);
+  });
+
+  test("an answer that leaves in parts arrives as one; a failure after some is a failure", async () => {
+    const path = fixture.path();
+    const part = (name: string, bytes: number) =>
+      ReadReply.encode({ keys: [Buffer.alloc(bytes, name)] }).finish();
+    await fixture.server(path, (server) =>
+      server.serve(State, {
+        async read({ knownIndex }, call) {
+          call.answerPart(part("a", 3_000_000));
+          await new Promise((resolve) => setImmediate(resolve));
+          call.answerPart(part("b", 10));
+          if (knownIndex === 1) throw new CuriaError("no-leader", "No cluster leader");
+          return new EncodedMessage(ReadReply.encode({ meta: { index: 5 } }).finish());
+        },
+      }));
+    const state = fixture.client(path).of(State);
+    const [whole, failed] = await Promise.all([
+      state.read({}),
+      failureOf(state.read({ knownIndex: 1 })),
+    ]);
+    expect(whole.keys.map(({ length }) => length)).toEqual([3_000_000, 10]);
+    expect(whole.meta?.index).toBe(5);
+    expect(failed).toMatchObject({ code: "no-leader" });
   });
 
   test("answer later, out of order, each to its caller", async () => {

@@ -111,6 +111,13 @@ export class IncomingCall implements Call {
     }
   }
 
+  answerPart(bytes: Uint8Array): void {
+    if (this.isOver || this.connection.isClosed) return;
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.connection.outbox.bytes(this.id, body.item, bytes.subarray(at, at + pieceBytes));
+    }
+  }
+
   fail(error: unknown): void {
     if (this.isOver) return;
     if (this.writer !== undefined) {

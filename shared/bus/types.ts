@@ -81,6 +81,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Called once when `isCancelled` becomes true; at once when it already is. */
   onCancel(listener: () => void): void;
+  /** Sends the beginning of a long answer's bytes; what the handler returns then follows it. */
+  answerPart(bytes: Uint8Array): void;
   /** Ends it with an error from outside its handler. */
   fail(error: unknown): void;
 }
