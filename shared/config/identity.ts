@@ -1,8 +1,9 @@
 // The node's id: given, or found in the data directory, or made once by exclusive create, so that
 // daemons which start together agree on it.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createSynced } from "../synced-file.ts";
 import { ConfigRefusal } from "./source.ts";
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -20,13 +21,8 @@ export function settleNodeId(given: string, dataDir: string, fromHost: boolean):
   if (existing !== undefined) return existing;
   mkdirSync(dataDir, { recursive: true, mode: 0o755 });
   const id = fromHost ? hostNodeId() : crypto.randomUUID();
-  try {
-    writeFileSync(path, id, { flag: "wx", mode: 0o600 });
-    return id;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    return readNodeId(path) ?? settleNodeId(given, dataDir, fromHost);
-  }
+  if (createSynced(path, id, 0o600)) return id;
+  return readNodeId(path) ?? settleNodeId(given, dataDir, fromHost);
 }
 
 function readNodeId(path: string): string | undefined {

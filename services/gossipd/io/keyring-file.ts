@@ -1,8 +1,9 @@
 // The keyring on disk: read at the start, seeded from `encrypt` when it is not there, rewritten after
 // each change.
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CuriaError } from "#shared/errors.ts";
+import { replaceSynced } from "#shared/synced-file.ts";
 import { formatKeyring, Keyring, parseKey, parseKeyring } from "../core/keyring.ts";
 
 /** Undefined: gossip is not encrypted. `path` undefined: the keys live in memory only. */
@@ -24,7 +25,5 @@ export function loadKeyring(path: string | undefined, encrypt: string): Keyring 
 
 export function saveKeyring(path: string, keyring: Keyring): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o750 });
-  const fresh = `${path}.new`;
-  writeFileSync(fresh, formatKeyring(keyring), { mode: 0o600 });
-  renameSync(fresh, path);
+  replaceSynced(path, formatKeyring(keyring), 0o600);
 }
