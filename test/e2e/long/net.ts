@@ -21,7 +21,8 @@ export class Net {
 
   /** What to run a program of the node with. */
   within(node: number): string[] {
-    return ["ip", "netns", "exec", this.#name(node)];
+    // Not "ip netns exec": that keeps a copy of every mount, and a disk could not be taken away.
+    return ["nsenter", `--net=/run/netns/${this.#name(node)}`];
   }
 
   open(): void {
