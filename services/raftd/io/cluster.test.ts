@@ -127,6 +127,7 @@ class TestServer {
       ),
       builder: new RestoreBuilder(folder, { install: () => false }, worker),
       checkpoint: () => Promise.resolve(false),
+      isCheckpointDue: () => false,
       checkpointEntries: 1e9,
       checkpointIntervalMs: 1e9,
     }, {

@@ -2,7 +2,9 @@
 // transaction (group commit). Nothing here knows of threads: log-writer.ts runs it in a worker.
 
 import { Database, type Statement } from "bun:sqlite";
+import { statSync } from "node:fs";
 import { CuriaError } from "#shared/errors.ts";
+import { type LogStep, LogWeight } from "../core/raft/log-weight.ts";
 import type { TermStart } from "../core/raft/machine.ts";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, Entry, LogPosition } from "../core/raft/messages.ts";
@@ -25,6 +27,7 @@ export interface LogContent {
   configurations: Configuration[];
   /** Stamp of the last entry; 0 without entries. */
   stampMs: number;
+  steps: readonly LogStep[];
   /** Set when damaged entries were cut off: where the log ended before. */
   promised?: LogPosition;
 }
@@ -47,24 +50,31 @@ const schema = `
 `;
 
 export class LogStore {
+  readonly #path: string;
   readonly #db: Database;
   readonly #insert: Statement;
   readonly #truncate: Statement;
   readonly #trim: Statement;
+  readonly #sizes: Statement<{ idx: number; length: number }, [number, number]>;
   readonly #read: Statement<Row, [number, number]>;
   #compactThrough = 0;
 
   constructor(path: string) {
+    this.#path = path;
     this.#db = new Database(path, { create: true, strict: true });
     this.#db.run("PRAGMA auto_vacuum = INCREMENTAL");
     this.#db.run("PRAGMA journal_mode = WAL");
     this.#db.run("PRAGMA synchronous = FULL");
-    this.#db.run("PRAGMA journal_size_limit = 67108864");
+    // What one burst needed is given back when the log begins anew.
+    this.#db.run(`PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`);
     this.#db.run("PRAGMA wal_autocheckpoint = 4000");
     this.#db.run(schema);
     this.#insert = this.#db.query("INSERT INTO entries VALUES (?, ?, ?, ?, ?)");
     this.#truncate = this.#db.query("DELETE FROM entries WHERE idx >= ?");
     this.#trim = this.#db.query("DELETE FROM entries WHERE idx <= ?");
+    this.#sizes = this.#db.query(
+      "SELECT idx, length(record) AS length FROM entries WHERE idx <= ? ORDER BY idx LIMIT ?",
+    );
     this.#read = this.#db.query(
       "SELECT idx, term, is_configuration, crc, record FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?",
     );
@@ -124,6 +134,7 @@ export class LogStore {
     this.#compactThrough = base.index;
     const termStarts: TermStart[] = [];
     const configurations: Configuration[] = [];
+    const weight = new LogWeight();
     let last: LogPosition = base;
     let lastRecord: Uint8Array | undefined;
     let damaged: number | undefined;
@@ -140,10 +151,12 @@ export class LogStore {
       }
       last = { index: row.idx, term: row.term };
       lastRecord = row.record;
+      weight.add(row.idx, row.record.byteLength);
     }
     if (damaged !== undefined) this.#cutAt(damaged);
     const stampMs = lastRecord === undefined ? 0 : decodeEntry(lastRecord).stampMs;
-    const content = { base, lastIndex: last.index, termStarts, configurations, stampMs };
+    const { steps } = weight;
+    const content = { base, lastIndex: last.index, termStarts, configurations, stampMs, steps };
     const promised = this.#position("promised");
     if (isAhead(promised, last)) return { ...content, promised };
     return content;
@@ -177,17 +190,35 @@ export class LogStore {
 
   /** Deletes some of what compaction freed, a few milliseconds' worth. True when more is left. */
   trimSlice(): boolean {
-    const first = this.#db.query<{ idx: number | null }, []>("SELECT min(idx) AS idx FROM entries")
-      .get()!.idx;
-    if (first !== null && first <= this.#compactThrough) {
-      this.#trim.run(Math.min(this.#compactThrough, first + TRIM_ROWS - 1));
+    const through = this.#trimThrough();
+    if (through !== undefined) {
+      this.#trim.run(through);
       return true;
     }
     const free = this.#db.query<{ freelist_count: number }, []>("PRAGMA freelist_count").get()!;
     // Some free pages stay, since a running log needs them again at once.
-    if (free.freelist_count <= FREE_PAGES_KEPT) return false;
-    this.#db.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
-    return true;
+    if (free.freelist_count > FREE_PAGES_KEPT) {
+      this.#db.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+      return true;
+    }
+    if (this.#walBytes() > WAL_BYTES_KEPT) this.#db.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    return false;
+  }
+
+  /** The last entry of the next slice: few when they are large. */
+  #trimThrough(): number | undefined {
+    let through: number | undefined;
+    let bytes = 0;
+    for (const { idx, length } of this.#sizes.iterate(this.#compactThrough, TRIM_ROWS)) {
+      through = idx;
+      bytes += length;
+      if (bytes > TRIM_BYTES) break;
+    }
+    return through;
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   close(): void {
@@ -196,8 +227,10 @@ export class LogStore {
 }
 
 const TRIM_ROWS = 500;
+const TRIM_BYTES = 2 * 1024 * 1024;
 const VACUUM_PAGES = 250;
 const FREE_PAGES_KEPT = 1_000;
+const WAL_BYTES_KEPT = 4 * 1024 * 1024;
 
 /** As logs compare: by term, then by length. */
 function isAhead(a: LogPosition, b: LogPosition): boolean {

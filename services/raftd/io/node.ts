@@ -144,6 +144,7 @@ export class Node {
       transfers: this.snapshots.transfers,
       builder: this.snapshots.builder,
       checkpoint: (store) => this.snapshots.checkpoint(store),
+      isCheckpointDue: (store, isIdle) => this.snapshots.isCheckpointDue(store, isIdle),
       checkpointEntries: config.raft.snapshotThreshold,
       checkpointIntervalMs: config.raft.snapshotIntervalMs,
     }, {

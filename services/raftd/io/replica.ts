@@ -41,6 +41,8 @@ export interface ReplicaParts {
   builder: RestoreBuilder;
   /** Makes the state durable apart from this thread; false when a reader is in the way. */
   checkpoint(store: Store): Promise<boolean>;
+  /** Whether that is due for the space that the state takes. */
+  isCheckpointDue(store: Store, isIdle: boolean): boolean;
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
@@ -57,7 +59,8 @@ export class Replica {
   #leadership: Leadership = { role: "follower", term: 0, leader: "", readyIndex: 0 };
   #configuration: Configuration = { index: 0, servers: [] };
   #appliedIndex: number;
-  #checkpointIndex: number;
+  /** The state is durable up to here; of what it held at the start that is not known. */
+  #checkpointIndex = 0;
   #isStopped = false;
   #isCheckpointing = false;
   #wasMember = false;
@@ -70,8 +73,7 @@ export class Replica {
     this.#parts = parts;
     this.#events = events;
     this.#appliedIndex = parts.files.current.applied().index;
-    this.#checkpointIndex = this.#appliedIndex;
-    this.#timer = setInterval(() => this.#checkpoint(), parts.checkpointIntervalMs);
+    this.#timer = setInterval(() => this.#tidy(), parts.checkpointIntervalMs);
   }
 
   get leadership(): Readonly<Leadership> {
@@ -158,7 +160,9 @@ export class Replica {
     gate.applied(this.#appliedIndex);
     link.applied(this.#appliedIndex);
     this.#events.applied(entries.length, performance.now() - startedMs);
-    if (this.#appliedIndex - this.#checkpointIndex >= checkpointEntries) this.#checkpoint();
+    const isDue = this.#appliedIndex - this.#checkpointIndex >= checkpointEntries ||
+      this.#parts.isCheckpointDue(files.current, false);
+    if (isDue) this.#checkpoint();
   }
 
   get #shownIndex(): number {
@@ -258,8 +262,18 @@ export class Replica {
     this.#events.changed("everything", this.#shownIndex);
   }
 
+  #tidy(): void {
+    const { files, link, isCheckpointDue } = this.#parts;
+    const store = files.current;
+    const isIdle = this.#appliedIndex === this.#checkpointIndex;
+    if (!isIdle || isCheckpointDue(store, true)) return this.#checkpoint();
+    // A peer that was in the way of compaction may have all now, or be gone.
+    const index = this.#checkpointIndex;
+    link.tell({ kind: "snapshot-taken", index, stateBytes: store.space.usedBytes });
+  }
+
   #checkpoint(): void {
-    if (this.#appliedIndex === this.#checkpointIndex || this.#isCheckpointing) return;
+    if (this.#isCheckpointing || this.#isStopped) return;
     const { files, link, checkpoint } = this.#parts;
     const store = files.current;
     const index = this.#appliedIndex;
@@ -269,7 +283,7 @@ export class Replica {
       // When a reader was in the way, the next batch tries again.
       if (!isDurable || this.#isStopped || files.current !== store) return;
       this.#checkpointIndex = index;
-      link.tell({ kind: "snapshot-taken", index });
+      link.tell({ kind: "snapshot-taken", index, stateBytes: store.space.usedBytes });
     });
   }
 }

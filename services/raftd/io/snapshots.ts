@@ -13,8 +13,13 @@ import { type ScheduleSettings, SnapshotSchedule } from "./snapshot-schedule.ts"
 import { SnapshotTransfers } from "./snapshot-transfers.ts";
 import type { StateFiles } from "./state-files.ts";
 
-/** The write-ahead log of the state beyond which its writer empties it. */
-const WAL_BYTES_MAX = 64 * 1024 * 1024;
+/** The write-ahead log of the state from which it is moved into the file, however few entries. */
+const WAL_BYTES_DUE = 16 * 1024 * 1024;
+/** Beyond this its writer itself does that. */
+const WAL_BYTES_MAX = 32 * 1024 * 1024;
+/** An idle one of up to this is kept for what comes next. */
+const WAL_BYTES_KEPT = 4 * 1024 * 1024;
+const TRIM_PAUSE_MS = 5;
 
 export interface SnapshotsParts extends Omit<RestoresParts & SavesParts, "worker"> {
   files: StateFiles;
@@ -34,6 +39,7 @@ export class Snapshots {
   readonly #checkpoints = new SnapshotLink();
   readonly #copies = new SnapshotLink();
   readonly #changes = new SnapshotLink();
+  #trimTimer: Timer | undefined;
 
   constructor(parts: SnapshotsParts) {
     const { folder, files } = parts;
@@ -46,16 +52,36 @@ export class Snapshots {
     this.transfers = new SnapshotTransfers(folder, files, this.#copies, parts.link);
   }
 
+  isCheckpointDue(store: Store, isIdle: boolean): boolean {
+    return walBytes(store.path) > (isIdle ? WAL_BYTES_KEPT : WAL_BYTES_DUE);
+  }
+
   /** Makes what is applied durable; false when a reader is in the way. */
   async checkpoint(store: Store): Promise<boolean> {
+    const { index } = store.applied();
     if (!await this.#checkpoints.run("checkpointState", store.path)) return false;
+    if (store !== this.#files.current) return true;
+    const bytes = walBytes(store.path);
+    const isIdle = store.applied().index === index;
     // A writer that never pauses lets the log grow: the little that came meanwhile is moved here.
-    const isLong = walBytes(store.path) > WAL_BYTES_MAX;
-    if (isLong && store === this.#files.current) store.checkpoint();
+    if (bytes > (isIdle ? WAL_BYTES_KEPT : WAL_BYTES_MAX)) store.checkpoint("empty");
+    this.#trimLater(store);
     return true;
   }
 
+  /** Gives the space of deleted rows back, also when nothing more is written. */
+  #trimLater(store: Store): void {
+    store.space.measure();
+    const trim = () => {
+      this.#trimTimer = undefined;
+      if (store === this.#files.current && store.space.trimSlice()) again();
+    };
+    const again = () => this.#trimTimer ??= setTimeout(trim, TRIM_PAUSE_MS);
+    again();
+  }
+
   stop(): void {
+    clearTimeout(this.#trimTimer);
     this.#schedule.stop();
     this.transfers.stop();
     for (const worker of [this.#checkpoints, this.#copies, this.#changes]) worker.stop();

@@ -24,6 +24,11 @@ export class Space {
     this.#mustTrim = free > keptPages && free > this.#count("page_count") * freePartMax;
   }
 
+  get usedBytes(): number {
+    const pages = this.#count("page_count") - this.#count("freelist_count");
+    return pages * this.#count("page_size");
+  }
+
   /** False when there is nothing more to do. Not inside a transaction. */
   trimSlice(): boolean {
     if (!this.#mustTrim) return false;
@@ -35,7 +40,7 @@ export class Space {
     return this.#mustTrim;
   }
 
-  #count(pragma: "freelist_count" | "page_count"): number {
+  #count(pragma: "freelist_count" | "page_count" | "page_size"): number {
     return this.#db.query(`PRAGMA ${pragma}`).values()[0]![0] as number;
   }
 }

@@ -185,12 +185,12 @@ test("space of deleted rows goes back to the disk, a slice with each batch", () 
   fixture.run({ kv: { verb: KvVerb.KV_DELETE_TREE, key: bytes("k") } });
   fixture.store.checkpoint();
   let slices = 0;
-  while (fixture.store.trimSlice()) slices++;
+  while (fixture.store.space.trimSlice()) slices++;
   fixture.store.checkpoint();
   expect(slices).toBeGreaterThan(4);
   expect(statSync(file).size).toBeLessThan(full / 2);
   fixture.set("a", "1");
-  expect(fixture.store.trimSlice()).toBe(false);
+  expect(fixture.store.space.trimSlice()).toBe(false);
   fixture.store.close();
 });
 

@@ -63,7 +63,7 @@ export class Store {
     // The shell checkpoints when it suits: in the middle of a batch it would hold up every writer.
     this.#db.run("PRAGMA wal_autocheckpoint = 0");
     // What one burst needed is given back when the log begins anew.
-    this.#db.run("PRAGMA journal_size_limit = 33554432");
+    this.#db.run("PRAGMA journal_size_limit = 4194304");
     this.#db.run(`PRAGMA cache_size = -${cacheKib}`);
     // Mapped pages would be looked up in the write-ahead log at every read, even those in the cache,
     // at a cost that grows with the log (measured: 80 µs instead of 17 per key set).
@@ -177,20 +177,21 @@ export class Store {
   }
 
   /** Moves the write-ahead log into the file and syncs both. Returns the index up to which the
-   *  state is durable: an older one while a long read keeps pages from being moved. */
-  checkpoint(): number {
+   *  state is durable: an older one while a long read keeps pages from being moved. "empty" gives
+   *  the space of the log back as well, when nobody reads in it. */
+  checkpoint(log: "kept" | "empty" = "kept"): number {
     const index = this.#applied.index;
-    const [row] = this.#db.query("PRAGMA wal_checkpoint(PASSIVE)").values();
+    const mode = log === "empty" ? "TRUNCATE" : "PASSIVE";
+    const [row] = this.#db.query(`PRAGMA wal_checkpoint(${mode})`).values();
     const [busy, pages, moved] = (row ?? [1, 0, 0]) as [number, number, number];
     if (busy === 0 && moved >= pages) this.#durableIndex = index;
     this.#space.measure();
     return this.#durableIndex;
   }
 
-  /** Gives some space of deleted rows back; false when no more is to be given. Every batch does one
-   *  slice while there is: call it when nothing else is to be done. */
-  trimSlice(): boolean {
-    return this.#space.trimSlice();
+  /** Gives the space of deleted rows back: one slice with every batch, more when the shell asks. */
+  get space(): Space {
+    return this.#space;
   }
 
   /** What no log decided: other members from the next index on, after the quorum was lost. */

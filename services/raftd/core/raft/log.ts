@@ -2,6 +2,7 @@
 // (a bounded cache). Older entries are on disk, and fetched only for a follower that lacks them.
 
 import { invariant } from "./invariant.ts";
+import { type LogStep, LogWeight } from "./log-weight.ts";
 import type { TermStart } from "./machine.ts";
 import type { Entry, LogPosition } from "./messages.ts";
 
@@ -20,13 +21,16 @@ export class Log {
   /** Contiguous, ending at lastIndex. */
   #cache: Entry[] = [];
   #cacheBytes = 0;
+  readonly #weight: LogWeight;
 
   constructor(
     base: LogPosition,
     lastIndex: number,
     starts: readonly TermStart[],
     tail: readonly Entry[],
+    steps: readonly LogStep[] = [],
   ) {
+    this.#weight = new LogWeight(steps);
     this.#base = base;
     this.#lastIndex = lastIndex;
     this.#starts = [...starts];
@@ -106,6 +110,7 @@ export class Log {
       }
       this.#cache.push(entry);
       this.#cacheBytes += entryBytes(entry);
+      this.#weight.add(entry.index, entryBytes(entry));
       this.#lastIndex = entry.index;
     }
   }
@@ -122,6 +127,7 @@ export class Log {
       this.#lastIndex--;
     }
     while (this.#starts.length > 0 && this.#starts.at(-1)!.firstIndex >= index) this.#starts.pop();
+    this.#weight.truncateFrom(index);
   }
 
   /** Begins again, empty, after this position. */
@@ -131,6 +137,12 @@ export class Log {
     this.#starts = [];
     this.#cache = [];
     this.#cacheBytes = 0;
+    this.#weight.clear();
+  }
+
+  /** The last index with at least so many bytes of entries behind it; 0 if the log has fewer. */
+  lastIndexBefore(bytes: number): number {
+    return this.#weight.lastIndexBefore(bytes);
   }
 
   /** Forgets what lies at or before `index`, except its term. */
@@ -143,6 +155,7 @@ export class Log {
     }
     const dropCount = Math.min(this.#cache.length, Math.max(0, index - this.cacheFirst + 1));
     this.#drop(dropCount);
+    this.#weight.dropThrough(index);
     this.#starts = kept;
     this.#base = { index, term };
   }

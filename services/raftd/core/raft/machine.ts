@@ -1,6 +1,7 @@
 // The border of the Raft core with its shell: inputs are facts, effects are orders. The shell's
 // duties are told with each effect.
 
+import type { LogStep } from "./log-weight.ts";
 import type {
   Configuration,
   ConfigurationChange,
@@ -49,7 +50,13 @@ export type Input =
   /** The state thread has applied up to here. May be sampled. */
   | { readonly kind: "applied"; readonly index: number }
   /** State is durable up to `index` (a finished checkpoint), so the log below may go. */
-  | { readonly kind: "snapshot-taken"; readonly index: number }
+  | {
+    readonly kind: "snapshot-taken";
+    readonly index: number;
+    /** What the state takes on the disk, by which the trail of the log is measured; without it the
+     *  trail is only counted. */
+    readonly stateBytes?: number;
+  }
   /** Answer to `read-log`: entries from `fromIndex` on, at least one, or none if they are gone. */
   | {
     readonly kind: "log-read";
@@ -212,6 +219,8 @@ export interface Restored {
   readonly termStarts: readonly TermStart[];
   /** The newest entries, contiguous and ending at lastIndex; may be empty, saves reads later. */
   readonly tail: readonly Entry[];
+  /** What the entries weigh (log-weight.ts); without it they weigh nothing. */
+  readonly steps?: readonly LogStep[];
   /** The highest stamp of the log's entries and of the state. */
   readonly stampMs: number;
   /** Position that the state file has applied; 0/0 for none. */

@@ -10,6 +10,7 @@ import {
   onVoteAnswer,
   standForElection,
 } from "./candidate.ts";
+import { compact } from "./compaction.ts";
 import { becomeFollower, obeysTimeoutNow, onAppend, onHeartbeat } from "./follower.ts";
 import {
   forwardProposals,
@@ -37,7 +38,6 @@ import { onLogRead } from "./replicate.ts";
 import { restoredState, start } from "./restore.ts";
 import type { RaftSettings } from "./settings.ts";
 import {
-  compact,
   endSnapshot,
   onSnapshotChunk,
   onSnapshotInstalled,
@@ -156,6 +156,7 @@ function routeSnapshot(s: RaftState, input: SnapshotInput): void {
     case "snapshot-taken":
       invariant(input.index <= s.commitIndex, "a snapshot of what is committed", input.index);
       s.snapshotIndex = Math.max(s.snapshotIndex, input.index);
+      s.stateBytes = input.stateBytes;
       return compact(s);
     case "snapshot-read":
       return onSnapshotRead(s, input);

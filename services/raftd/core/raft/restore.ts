@@ -17,7 +17,7 @@ export function restoredState(
   restored: Restored,
 ): RaftState {
   const { applied, base, hardState } = restored;
-  const log = new Log(base, restored.lastIndex, restored.termStarts, restored.tail);
+  const log = new Log(base, restored.lastIndex, restored.termStarts, restored.tail, restored.steps);
   const disk = new Disk(log.lastIndex);
   invariant(applied.index >= base.index, "a state that reaches the log", applied.index, base.index);
   // An install that was cut off after the state was switched: the old log is of no more use.
@@ -45,6 +45,7 @@ export function restoredState(
     commitIndex: applied.index,
     appliedIndex: applied.index,
     snapshotIndex: 0,
+    stateBytes: undefined,
     stampMs: Math.max(restored.stampMs, restored.tail.at(-1)?.stampMs ?? 0),
     promiseUntilMs: 0,
     electionAtMs: Infinity,

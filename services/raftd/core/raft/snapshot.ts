@@ -92,28 +92,6 @@ export function tendSnapshot(s: RaftState, peer: Progress): void {
   if (outgoing.waitsFor === "answer" && s.nowMs - outgoing.sentMs > retryMs) readPiece(s, peer);
 }
 
-/** The lowest index that a transfer still needs the log to follow on from. */
-export function pinnedIndex(s: RaftState): number {
-  let pinned = Infinity;
-  for (const peer of s.leadership?.peers.values() ?? []) {
-    const outgoing = peer.outgoing;
-    if (!outgoing) continue;
-    const index = outgoing.snapshot?.index ?? s.log.base.index;
-    if (s.nowMs - outgoing.startedMs < 10 * STUCK_MS) pinned = Math.min(pinned, index);
-  }
-  return pinned;
-}
-
-/** State is durable up to `snapshotIndex`: lets go of the log before it, but for a trail. */
-export function compact(s: RaftState): void {
-  const trailed = s.log.lastIndex - s.settings.trailingEntries;
-  const through = Math.min(s.snapshotIndex, trailed, pinnedIndex(s), s.disk.persistedIndex);
-  if (through <= s.log.base.index) return;
-  s.log.compactThrough(through);
-  const { index, term } = s.log.base;
-  s.effects.push({ kind: "compact-log", throughIndex: index, throughTerm: term });
-}
-
 export function onSnapshotChunk(s: RaftState, from: ServerId, m: SnapshotChunk): void {
   if (!heardLeader(s, from, m.term)) return answer(s, from, m, 0, 0);
   if (m.snapshot.index <= s.commitIndex) {

@@ -110,6 +110,8 @@ export interface RaftState {
   appliedIndex: number;
   /** State is durable up to here, so the log below may go. */
   snapshotIndex: number;
+  /** What the state takes on the disk, as far as that was told. */
+  stateBytes: number | undefined;
   stampMs: number;
   /** This server helps no other leader before this. Outlives changes of term and role. */
   promiseUntilMs: number;
