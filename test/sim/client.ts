@@ -3,8 +3,8 @@
 
 import type { Random } from "#shared/random.ts";
 import type { ReadMode } from "../../services/raftd/core/raft/messages.ts";
-import type { Call, History, Op } from "./history.ts";
-import { drawTxn, type KeyInUse, type Keys } from "./keys.ts";
+import { type Call, type History, holderOf, isOpen, type Op } from "./history.ts";
+import { drawLock, drawTxn, type KeyInUse, type Keys } from "./keys.ts";
 import { ABSENT, type WriteOp } from "./kv.ts";
 import type { Answer, Request } from "./state-thread.ts";
 import type { Mix } from "./mix.ts";
@@ -71,12 +71,16 @@ export class Client {
     const [chosen] = keys;
     const op = random.chance(this.#mix.txnShare)
       ? this.#transact(keys)
+      : random.chance(this.#mix.lockShare)
+      ? drawLock(random, this.#keys, this.#onlyReads !== undefined)
       : this.#choose(chosen.lastValue);
-    if (op.kind === "put") chosen.lastValue = op.value;
+    if ("value" in op) chosen.lastValue = op.value;
     if (op.kind === "cas") chosen.lastValue = op.to;
     const client = `${this.#name}.${this.#generation}`;
-    const call = this.#history.invoke(client, chosen.key, op, this.#world.queue.nowMs);
-    const request = this.#request(client, chosen.key, op);
+    const isSession = op.kind === "open" || op.kind === "close";
+    const key = isSession ? isOpen(op.session) : chosen.key;
+    const call = this.#history.invoke(client, key, op, this.#world.queue.nowMs);
+    const request = this.#request(client, key, op);
     this.#attempt(call, request, 1);
   }
 
@@ -104,7 +108,7 @@ export class Client {
       const mode = this.#onlyReads ?? (this.#random.chance(0.6) ? "default" : "consistent");
       return { kind: "read", keys, mode };
     }
-    const write: WriteOp = op.kind === "txn" ? op : { ...op, key } as WriteOp;
+    const write = { ...op, key } as WriteOp;
     return { kind: "write", command: { client, sequence: ++this.#sequence, op: write } };
   }
 
@@ -149,6 +153,7 @@ export class Client {
 /** What is to be read; undefined: the operation writes. */
 function readKeys(key: string, op: Op): string[] | undefined {
   if (op.kind === "get") return [key];
+  if (op.kind === "look") return [key, holderOf(key)];
   if (op.kind !== "txn" || op.steps.some((step) => step.kind !== "read")) return undefined;
   return op.steps.map((step) => step.key);
 }

@@ -1,5 +1,9 @@
 // What clients asked, when, and what they were told.
 
+/** A lock on a key, and a session that may hold it: registers too, by these names. Nobody: 0. */
+export const holderOf = (key: string) => `${key}/holder`;
+export const isOpen = (session: number) => `s${session}/open`;
+
 /** One step of a transaction: all of them take effect, or none. */
 export type Step =
   | { readonly kind: "read"; readonly key: string }
@@ -12,17 +16,23 @@ export type Op =
   | { readonly kind: "put"; readonly value: number }
   | { readonly kind: "cas"; readonly from: number; readonly to: number }
   | { readonly kind: "delete" }
-  | { readonly kind: "txn"; readonly steps: readonly Step[] };
+  | { readonly kind: "txn"; readonly steps: readonly Step[] }
+  /** Begins and ends a session; with its end it holds nothing any more. */
+  | { readonly kind: "open" | "close"; readonly session: number }
+  /** Takes or gives up the lock on the key, and writes its value. */
+  | { readonly kind: "acquire" | "release"; readonly session: number; readonly value: number }
+  /** Reads the value and who holds the lock. */
+  | { readonly kind: "look" };
 
-/** The value read, or whether the write took effect; of a transaction that took effect the values it
- *  read, in order, else false; undefined if unknown. */
+/** The value read, or whether the write took effect; of a look or a transaction that took effect the
+ *  values it read, in order, else false; undefined if unknown. */
 export type Result = number | boolean | readonly number[] | undefined;
 
 /** A call may take effect at any moment from invoke to return; one without an answer at any later
  *  moment, or never. */
 export interface Call {
   readonly client: string;
-  /** Of a transaction, its first. */
+  /** Of a transaction its first, of a session what says whether it is open. */
   readonly key: string;
   readonly op: Op;
   readonly invokeMs: number;
@@ -69,5 +79,15 @@ export class History {
 }
 
 export function keysOf({ key, op }: Call): string[] {
-  return op.kind === "txn" ? op.steps.map((step) => step.key) : [key];
+  switch (op.kind) {
+    case "txn":
+      return op.steps.map((step) => step.key);
+    case "acquire":
+    case "release":
+      return [key, holderOf(key), isOpen(op.session)];
+    case "look":
+      return [key, holderOf(key)];
+    default:
+      return [key];
+  }
 }

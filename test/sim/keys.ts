@@ -18,6 +18,9 @@ export class Keys {
   #made = 0;
   #calls = 0;
   #current: KeyInUse[] = [];
+  /** Those that may hold locks on them. */
+  sessions: readonly number[] = [];
+  #sessionsMade = 0;
   #value = ABSENT;
 
   /** All that are in use, the one to act on first. */
@@ -26,6 +29,7 @@ export class Keys {
       this.#current = Array.from({ length: KEYS_AT_ONCE }, () => {
         return { key: `k${this.#made++}`, lastValue: ABSENT };
       });
+      this.sessions = [++this.#sessionsMade, ++this.#sessionsMade];
     }
     this.#calls = (this.#calls + 1) % CALLS_MAX;
     return random.shuffle([...this.#current]) as [KeyInUse, ...KeyInUse[]];
@@ -64,4 +68,15 @@ export function drawTxn(
   }
   if (random.chance(0.5)) steps.push(random.pick(reads));
   return { kind: "txn", steps };
+}
+
+/** A session that begins or ends, a lock that is taken or given up; or a look at one. */
+export function drawLock(random: Random, values: Keys, onlyReads: boolean): Op {
+  const session = random.pick(values.sessions);
+  const dice = onlyReads ? 1 : random.fraction();
+  if (dice < 0.2) return { kind: "open", session };
+  if (dice < 0.3) return { kind: "close", session };
+  if (dice < 0.6) return { kind: "acquire", session, value: values.newValue() };
+  if (dice < 0.75) return { kind: "release", session, value: values.newValue() };
+  return { kind: "look" };
 }

@@ -2,13 +2,20 @@
 // of its last write, so that a write that is sent again is not applied again.
 
 import type { Entry } from "../../services/raftd/core/raft/messages.ts";
-import type { Result, Step } from "./history.ts";
+import { holderOf, isOpen, type Result, type Step } from "./history.ts";
 
 export type WriteOp =
   | { readonly kind: "put"; readonly key: string; readonly value: number }
   | { readonly kind: "cas"; readonly key: string; readonly from: number; readonly to: number }
   | { readonly kind: "delete"; readonly key: string }
-  | { readonly kind: "txn"; readonly steps: readonly Step[] };
+  | { readonly kind: "txn"; readonly steps: readonly Step[] }
+  | { readonly kind: "open" | "close"; readonly session: number }
+  | {
+    readonly kind: "acquire" | "release";
+    readonly key: string;
+    readonly session: number;
+    readonly value: number;
+  };
 
 export interface Command {
   readonly client: string;
@@ -32,6 +39,7 @@ export interface SimState {
   readonly stampMs: number;
   /** Folds in every applied entry: equal at the same index, or the replicas have parted. */
   readonly digest: number;
+  /** A key's value, or who holds it by the name of holderOf. */
   get(key: string): number;
   apply(entry: Entry): WriteOutcome | undefined;
   clone(): SimState;
@@ -113,6 +121,7 @@ export class KvState implements SimState {
         this.#rows.set(op.key, op.value);
         return true;
       case "delete":
+        this.#rows.delete(holderOf(op.key));
         return this.#rows.delete(op.key);
       case "cas":
         if (this.get(op.key) !== op.from) return false;
@@ -120,9 +129,35 @@ export class KvState implements SimState {
         return true;
       case "txn":
         return this.#transact(op.steps);
+      case "open":
+        if (this.get(isOpen(op.session)) === 1) return false;
+        this.#rows.set(isOpen(op.session), 1);
+        return true;
+      case "close":
+        return this.#close(op.session);
+      case "acquire": {
+        const holder = this.get(holderOf(op.key));
+        if (this.get(isOpen(op.session)) !== 1) return false;
+        if (holder !== ABSENT && holder !== op.session) return false;
+        this.#rows.set(holderOf(op.key), op.session).set(op.key, op.value);
+        return true;
+      }
+      case "release":
+        if (this.get(holderOf(op.key)) !== op.session) return false;
+        this.#rows.delete(holderOf(op.key));
+        this.#rows.set(op.key, op.value);
+        return true;
       default:
         return op satisfies never;
     }
+  }
+
+  #close(session: number): boolean {
+    this.#rows.delete(isOpen(session));
+    for (const [name, value] of this.#rows) {
+      if (name.endsWith(holderOf("")) && value === session) this.#rows.delete(name);
+    }
+    return true;
   }
 
   #transact(steps: readonly Step[]): false | readonly number[] {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { type Call, History, type Op, type Step } from "./history.ts";
+import { type Call, History, isOpen, type Op, type Step } from "./history.ts";
 import { checkLinearizable } from "./linear.ts";
 
 /** `from-to op result`, e.g. `1-4 put 7`, `2-? cas 7 8`, `5-6 get 7`, `5-6 cas 1 2 false`; on another
- *  key `1-4 b.put 7`. Transactions put `a=1`, swap `a:1>2`, delete `a!` and read `a?2`; one that ends
+ *  key `1-4 b.put 7`. Sessions `open 1` and `close 1`, locks `acquire 1 7 false`, `look 7 1`. Transactions put `a=1`, swap `a:1>2`, delete `a!` and read `a?2`; one that ends
  *  with `refused` did nothing. */
 function history(...lines: string[]): Call[] {
   return lines.map((line, i) => {
@@ -36,6 +36,20 @@ function history(...lines: string[]): Call[] {
         const result = !done ? undefined : isRefused ? false : reads;
         return { ...call, key: op.steps[0]!.key, op, result };
       }
+      case "open":
+      case "close": {
+        const op: Op = { kind, session: Number(a) };
+        return { ...call, key: isOpen(op.session), op, result: done ? b !== "false" : undefined };
+      }
+      case "acquire":
+      case "release":
+        op = { kind, session: Number(a), value: Number(b) };
+        result = done ? c !== "false" : undefined;
+        break;
+      case "look":
+        op = { kind };
+        result = done ? [Number(a), Number(b)] : undefined;
+        break;
       default:
         op = { kind: "delete" };
         result = done ? a !== "false" : undefined;
@@ -79,6 +93,30 @@ describe("histories that have an order", () => {
       "1-4 txn a:0>2 b=2 refused",
       "5-6 txn a?1 b?1",
     ]],
+    ["a lock that is taken and given up", [
+      "1-2 open 1",
+      "3-4 acquire 1 5",
+      "5-6 look 5 1",
+      "7-8 release 1 6",
+      "9-10 look 6 0",
+    ]],
+    ["one of two takes the lock", [
+      "1-2 open 1",
+      "1-2 open 2",
+      "3-6 acquire 1 5",
+      "3-6 acquire 2 6 false",
+      "7-8 acquire 1 7",
+    ]],
+    ["a lock goes with its session", [
+      "1-2 open 1",
+      "1-2 open 2",
+      "3-4 acquire 1 5",
+      "5-9 close 1",
+      "6-8 acquire 2 6",
+      "7-9 acquire 1 7 false",
+    ]],
+    ["a lock goes with its key", ["1-2 open 1", "3-4 acquire 1 5", "5-6 delete", "7-8 look 0 0"]],
+    ["a session that may be closed", ["1-2 open 1", "3-? close 1", "5-6 acquire 1 5 false"]],
     ["crossing writes", ["1-4 put 1", "2-5 put 2", "3-6 put 3", "7-8 get 1"]],
   ])("%s", (_, lines) => {
     expect(checkLinearizable(history(...lines))).toBe("linearizable");
@@ -120,6 +158,29 @@ describe("histories that have none", () => {
       "2-3 txn a?5 b?5",
       "4-5 txn a=6 b=6",
       "6-7 a.get 5",
+    ]],
+    ["two hold the lock", [
+      "1-2 open 1",
+      "1-2 open 2",
+      "3-6 acquire 1 5",
+      "3-6 acquire 2 6",
+    ]],
+    ["a lock without a session", ["1-2 acquire 1 5"]],
+    ["a lock for a closed session", ["1-2 open 1", "3-4 close 1", "5-6 acquire 1 5"]],
+    ["a lock refused without reason", ["1-2 open 1", "3-4 acquire 1 5 false"]],
+    ["a lock given up by another", ["1-2 open 1", "3-4 acquire 1 5", "5-6 release 2 6"]],
+    ["a lock lost while it is held", ["1-2 open 1", "3-4 acquire 1 5", "5-6 look 5 0"]],
+    ["a holder seen after its session", [
+      "1-2 open 1",
+      "3-4 acquire 1 5",
+      "5-6 close 1",
+      "7-8 look 5 1",
+    ]],
+    ["a write that loses the lock", [
+      "1-2 open 1",
+      "3-4 acquire 1 5",
+      "5-6 put 6",
+      "7-8 look 6 0",
     ]],
     ["an open write takes effect twice", [
       "1-? put 5",

@@ -69,7 +69,8 @@ export function checkLinearizable(calls: readonly Call[]): Verdict {
 }
 
 function isRead({ op }: Call): boolean {
-  return op.kind === "get" || op.kind === "txn" && op.steps.every(({ kind }) => kind === "read");
+  if (op.kind === "txn") return op.steps.every(({ kind }) => kind === "read");
+  return op.kind === "get" || op.kind === "look";
 }
 
 function eventList(calls: readonly Call[]): Node {

@@ -42,6 +42,8 @@ export interface Mix {
   readonly clientPauseMaxMs: number;
   /** How often a client does several things at once. */
   readonly txnShare: number;
+  /** How often it does something about a session or a lock. */
+  readonly lockShare: number;
   /** How often a client asks the server it lives with rather than any. */
   readonly pinnedShare: number;
   readonly isBootstrappedByAll: boolean;
@@ -77,6 +79,7 @@ export function drawMix(random: Random, flavour = random.pick(flavours)): Mix {
     clientCount: random.pick([2, 4, 8]),
     clientPauseMaxMs: random.pick([10, 50, 300]),
     txnShare: random.pick([0, 0.25]),
+    lockShare: random.pick([0, 0, 0.4]),
     pinnedShare: random.pick([0, 0.8]),
     isBootstrappedByAll: random.chance(0.5),
     settings: random.chance(0.8) ? tinySettings(random) : {},

@@ -1,6 +1,6 @@
 // What the calls mean, for the checker of histories: a few keys with values, and operations on them.
 
-import type { Call, Step } from "./history.ts";
+import { type Call, holderOf, isOpen, type Op, type Step } from "./history.ts";
 import { ABSENT } from "./kv.ts";
 
 /** A value for each key, in the places given to them. */
@@ -18,7 +18,7 @@ export function applied({ key, op, result }: Call, values: Values, places: Place
       return withValue(values, place, op.value);
     case "delete": {
       const had = value !== ABSENT;
-      return result === undefined || result === had ? withValue(values, place, ABSENT) : undefined;
+      return result === undefined || result === had ? deleted(values, key, places) : undefined;
     }
     case "cas": {
       const swaps = value === op.from;
@@ -30,6 +30,16 @@ export function applied({ key, op, result }: Call, values: Values, places: Place
       if (done === undefined) return result === undefined || result === false ? values : undefined;
       if (result !== undefined && !isEqual(result, done.reads)) return undefined;
       return done.values;
+    }
+    case "look":
+      return isEqual(result!, [value, values[places.get(holderOf(key))!]!]) ? values : undefined;
+    case "open":
+    case "close":
+    case "acquire":
+    case "release": {
+      const after = locked(op, key, values, places);
+      if (result !== undefined && result !== (after !== undefined)) return undefined;
+      return after ?? values;
     }
     default:
       return op satisfies never;
@@ -54,13 +64,46 @@ function run(steps: readonly Step[], before: Values, places: Places) {
         values = withValue(values, place, step.to);
         break;
       case "delete":
-        values = withValue(values, place, ABSENT);
+        values = deleted(values, step.key, places);
         break;
       default:
         return step satisfies never;
     }
   }
   return { values, reads };
+}
+
+/** Undefined: it is refused. */
+function locked(
+  op: Extract<Op, { session: number }>,
+  key: string,
+  values: Values,
+  places: Places,
+): Values | undefined {
+  const { session } = op;
+  const open = places.get(isOpen(session))!;
+  if (op.kind === "open") return values[open] === 1 ? undefined : withValue(values, open, 1);
+  if (!("value" in op)) {
+    let after = withValue(values, open, ABSENT);
+    for (const [name, place] of places) {
+      const isHeld = name.endsWith(holderOf("")) && after[place] === session;
+      if (isHeld) after = withValue(after, place, ABSENT);
+    }
+    return after;
+  }
+  const holder = places.get(holderOf(key))!;
+  const isFree = values[holder] === ABSENT;
+  const isOwn = values[holder] === session;
+  if (op.kind === "acquire" ? values[open] !== 1 || !isFree && !isOwn : !isOwn) return undefined;
+  const written = withValue(values, places.get(key)!, op.value);
+  return withValue(written, holder, op.kind === "acquire" ? session : ABSENT);
+}
+
+/** The lock goes with the key. */
+function deleted(values: Values, key: string, places: Places): Values {
+  const holder = places.get(holderOf(key));
+  const after = withValue(values, places.get(key)!, ABSENT);
+  return holder === undefined ? after : withValue(after, holder, ABSENT);
 }
 
 function isEqual(result: Exclude<Call["result"], undefined>, reads: readonly number[]): boolean {

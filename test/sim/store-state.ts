@@ -5,10 +5,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command as StoreCommand, KvVerb, LogRecord, Query } from "#proto/messages.js";
-import type { KvEntry, Outcome } from "#proto/messages.js";
+import type { CommandInput, KvEntry, Outcome } from "#proto/messages.js";
+import { errorCodes } from "#shared/errors.ts";
 import type { Entry } from "../../services/raftd/core/raft/messages.ts";
 import { Store } from "../../services/raftd/state/store.ts";
-import type { Step } from "./history.ts";
+import { holderOf, type Step } from "./history.ts";
 import {
   ABSENT,
   type Command,
@@ -22,6 +23,7 @@ import {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const DIGEST_BYTES = 4;
+const holderSuffix = new RegExp(`${holderOf("")}$`);
 
 /** What state.ts exports, or a copy of it with a planted fault. */
 export type OpenStore = (path: string) => Store;
@@ -57,11 +59,7 @@ export class StoreStates implements StateKind {
   }
 
   encodeCommand({ client, sequence, op }: Command): Uint8Array {
-    const command = StoreCommand.encode(
-      op.kind === "txn"
-        ? { txn: { operations: op.steps.map((step) => ({ kv: stepCommand(step) })) } }
-        : { kv: kvCommand(op) },
-    ).finish();
+    const command = StoreCommand.encode(storeCommand(op)).finish();
     return LogRecord.encode({ client, sequence, floor: sequence, command }).finish();
   }
 
@@ -81,7 +79,33 @@ function stepCommand(step: Step) {
   return { verb: KvVerb.KV_GET_OR_EMPTY, key: encoder.encode(step.key) };
 }
 
-function kvCommand(op: Exclude<WriteOp, { kind: "txn" }>) {
+function storeCommand(op: WriteOp): CommandInput {
+  switch (op.kind) {
+    case "txn":
+      return { txn: { operations: op.steps.map((step) => ({ kv: stepCommand(step) })) } };
+    case "open": {
+      const create = { id: sessionId(op.session), node: "n", lockDelayNs: "0" };
+      const register = { node: { node: "n", address: "127.0.0.1" } };
+      return { batch: { commands: [{ register }, { session: { create } }] } };
+    }
+    case "close":
+      return { session: { destroy: sessionId(op.session) } };
+    default:
+      return { kv: kvCommand(op) };
+  }
+}
+
+const idTail = "-0000-4000-8000-000000000000";
+
+function sessionId(session: number): string {
+  return session.toString(16).padStart(8, "0") + idTail;
+}
+
+function sessionNumber(id: string): number {
+  return id === "" ? ABSENT : parseInt(id.slice(0, 8), 16);
+}
+
+function kvCommand(op: Extract<WriteOp, { key: string }>) {
   const key = encoder.encode(op.key);
   const bytes = (value: number) => encoder.encode(String(value));
   switch (op.kind) {
@@ -91,16 +115,23 @@ function kvCommand(op: Exclude<WriteOp, { kind: "txn" }>) {
       return { verb: KvVerb.KV_CAS, key, value: bytes(op.to), index: 0 };
     case "delete":
       return { verb: KvVerb.KV_DELETE, key };
+    case "acquire":
+    case "release": {
+      const verb = op.kind === "acquire" ? KvVerb.KV_LOCK : KvVerb.KV_UNLOCK;
+      return { verb, key, value: bytes(op.value), session: sessionId(op.session) };
+    }
     default:
       return op satisfies never;
   }
 }
 
 function resultOf(command: StoreCommand, outcome: Outcome): WriteOutcome["result"] {
-  if (command.kind !== "txn") {
-    return command.kv?.verb === KvVerb.KV_CAS ? outcome.ok : undefined;
+  const { verb } = command.kv ?? {};
+  if (command.kind === "kv" && (verb === KvVerb.KV_SET || verb === KvVerb.KV_DELETE)) {
+    return undefined;
   }
-  if (!outcome.ok) return false;
+  if (command.kind === "batch") return outcome.batch[1]!.ok;
+  if (command.kind !== "txn" || !outcome.ok) return outcome.ok;
   const { operations } = command.txn;
   // Deletions have no result.
   const results = [...outcome.txn!.results];
@@ -140,13 +171,16 @@ class StoreState implements SimState {
   }
 
   get(key: string): number {
-    return valueOf(this.#store.read(Query.create({ kvGet: { key: encoder.encode(key) } })).kv[0]);
+    const name = key.replace(holderSuffix, "");
+    const query = Query.create({ kvGet: { key: encoder.encode(name) } });
+    const [row] = this.#store.read(query).kv;
+    return name === key ? valueOf(row) : sessionNumber(row?.session ?? "");
   }
 
   apply(entry: Entry): WriteOutcome | undefined {
     this.digest = foldEntry(this.digest, entry);
     const [outcome] = this.#store.apply([entry]).outcomes;
-    if (!outcome || outcome.errorCode > 0) return undefined;
+    if (!outcome || outcome.errorCode === errorCodes["outcome-unknown"]) return undefined;
     const command = StoreCommand.decode(LogRecord.decode(entry.bytes).command);
     return { result: resultOf(command, outcome), isNew: outcome.index === entry.index };
   }
