@@ -18,6 +18,7 @@ import { Replica } from "./replica.ts";
 import { RestoreBuilder } from "./restore-builder.ts";
 import { SnapshotLink } from "./snapshot-link.ts";
 import { SnapshotTransfers } from "./snapshot-transfers.ts";
+import { noListener } from "./steps.ts";
 import { SharedWords } from "./thread-messages.ts";
 
 /** Remembers commands as text; applies each client's sequence once, as the real state does. */
@@ -119,15 +120,17 @@ class TestServer {
       link: this.link,
       proposals: this.proposals,
       gate: this.gate,
-      transfers: new SnapshotTransfers(
+      transfers: new SnapshotTransfers({
         folder,
-        { current: store, applied: () => store.applied(), install: () => false },
+        files: { current: store, applied: () => store.applied(), install: () => false },
         worker,
-        () => this.link,
-      ),
+        link: () => this.link,
+        onStep: noListener,
+      }),
       builder: new RestoreBuilder(folder, { install: () => false }, worker),
       checkpoint: () => Promise.resolve(false),
       isCheckpointDue: () => false,
+      onStep: noListener,
       checkpointEntries: 1e9,
       checkpointIntervalMs: 1e9,
     }, {

@@ -15,7 +15,11 @@ export class LogWriterLink {
   #isWriting = false;
 
   constructor(
-    { folder, reserveBytes }: { folder: string; reserveBytes: number },
+    { folder, reserveBytes, stepsModule }: {
+      folder: string;
+      reserveBytes: number;
+      stepsModule?: string;
+    },
     reply: (reply: WriterReply) => void,
   ) {
     this.#worker = new Worker(workerFile("services/raftd/io/log-writer.ts"));
@@ -26,7 +30,7 @@ export class LogWriterLink {
       if (data.kind === "closed") this.#worker.terminate();
     };
     this.#worker.onerror = (event) => reply({ kind: "failed", reason: event.message });
-    this.#post({ kind: "open", folder, reserveBytes });
+    this.#post({ kind: "open", folder, reserveBytes, stepsModule });
   }
 
   persist(effect: Persist): void {

@@ -7,10 +7,11 @@ import type { HardState } from "../core/raft/machine.ts";
 import type { LogPosition, ServerId } from "../core/raft/messages.ts";
 import { adoptEntries, packEntries } from "./entry-codec.ts";
 import { type LogChange, type LogContent, LogStore } from "./log-store.ts";
+import { listenerOf, type OnStep } from "./steps.ts";
 import { VoteFile } from "./vote-file.ts";
 
 export type WriterRequest =
-  | { kind: "open"; folder: string; reserveBytes: number }
+  | { kind: "open"; folder: string; reserveBytes: number; stepsModule?: string }
   | {
     kind: "write";
     /** Number of the last persist in it. */
@@ -46,15 +47,16 @@ class LogWriter {
   #isBlocked = false;
   #trimTimer: Timer | undefined;
   readonly #spaceTimer: Timer;
+  readonly #onStep: OnStep;
 
   constructor(
-    folder: string,
-    reserveBytes: number,
+    { folder, reserveBytes, stepsModule }: Omit<Extract<WriterRequest, { kind: "open" }>, "kind">,
     reply: (reply: WriterReply, transfer?: ArrayBuffer[]) => void,
   ) {
     this.#folder = folder;
     this.#reserveBytes = reserveBytes;
     this.#reply = reply;
+    this.#onStep = listenerOf(stepsModule);
     this.#votes = new VoteFile(join(folder, "vote"));
     this.#log = new LogStore(join(folder, "log.db"));
     const content = this.#log.open();
@@ -82,6 +84,7 @@ class LogWriter {
       }
       case "compact":
         this.#log.compact(request.through);
+        this.#onStep("log-compacted");
         return this.#trimLater();
       case "close":
         clearInterval(this.#spaceTimer);
@@ -96,12 +99,19 @@ class LogWriter {
     const startedMs = performance.now();
     try {
       // The vote goes first: entries of a term must never be durable before the term is.
-      if (request.hardState) this.#votes.save(request.hardState);
+      this.#onStep("log-writing");
+      if (request.hardState) {
+        this.#votes.save(request.hardState);
+        this.#onStep("vote-saved");
+      }
       const changes: LogChange[] = request.changes.map(({ packed, ...change }) => ({
         ...change,
         entries: packed ? adoptEntries(packed) : [],
       }));
-      if (changes.length > 0) this.#log.write(changes);
+      if (changes.length > 0) {
+        this.#log.write(changes);
+        this.#onStep(changes.some(({ reset }) => reset) ? "log-reset" : "log-committed");
+      }
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       return this.#waitForSpace(request);
@@ -139,7 +149,9 @@ class LogWriter {
   #trimLater(): void {
     this.#trimTimer ??= setTimeout(() => {
       this.#trimTimer = undefined;
-      if (!this.#isBlocked && this.#log.trimSlice()) this.#trimLater();
+      if (this.#isBlocked || !this.#log.trimSlice()) return;
+      this.#onStep("log-trimmed");
+      this.#trimLater();
     }, TRIM_PAUSE_MS);
   }
 }
@@ -165,8 +177,7 @@ if (!Bun.isMainThread) {
     guarded(() => {
       if (data.kind !== "open") return writer!.take(data);
       writer = new LogWriter(
-        data.folder,
-        data.reserveBytes,
+        data,
         (reply, transfer) => self.postMessage(reply, transfer ?? []),
       );
     });

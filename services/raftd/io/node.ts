@@ -24,6 +24,7 @@ import { Replica } from "./replica.ts";
 import { Routes } from "./routes.ts";
 import { removeTemporary, Snapshots } from "./snapshots.ts";
 import { StateFiles } from "./state-files.ts";
+import { listenerOf } from "./steps.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { SharedWords } from "./thread-messages.ts";
 import { WatchStreams } from "./watch-streams.ts";
@@ -53,24 +54,26 @@ export class Node {
   readonly #remoteSocket: string;
   readonly #reports: ConsensusReports;
 
-  static async open(context: DaemonContext): Promise<Node> {
+  /** `stepsModule`: see steps.ts. */
+  static async open(context: DaemonContext, stepsModule?: string): Promise<Node> {
     const folder = raftFolder(context);
     mkdirSync(folder, { recursive: true, mode: 0o755 });
     removeTemporary(folder);
     await recoverByPeersFile(folder, context.log);
-    const node = new Node(context);
+    const node = new Node(context, stepsModule);
     await node.#link.started;
     return node;
   }
 
-  private constructor(context: DaemonContext) {
+  private constructor(context: DaemonContext, stepsModule: string | undefined) {
     this.#context = context;
+    const onStep = listenerOf(stepsModule);
     const { config, identity, log } = context;
     const folder = raftFolder(context);
     this.#remoteSocket = join(config.runDir, "raftd.remote.sock");
     const metrics = declareMetrics(context.metrics);
     this.#reports = new ConsensusReports(context, metrics);
-    this.#files = StateFiles.open(folder);
+    this.#files = StateFiles.open(folder, onStep);
     const applied = this.store.applied();
     this.#link = new ConsensusLink(
       {
@@ -124,6 +127,7 @@ export class Node {
         dir: config.snapshotSchedule.dir || join(folder, "../snapshots"),
       },
       isLeader: () => this.#replica.leadership.role === "leader",
+      onStep,
     });
     const bookmark = () => ({ ...this.position(), ...this.contact() });
     this.watchStreams = new WatchStreams({
@@ -145,6 +149,7 @@ export class Node {
       builder: this.snapshots.builder,
       checkpoint: (store) => this.snapshots.checkpoint(store),
       isCheckpointDue: (store, isIdle) => this.snapshots.isCheckpointDue(store, isIdle),
+      onStep,
       checkpointEntries: config.raft.snapshotThreshold,
       checkpointIntervalMs: config.raft.snapshotIntervalMs,
     }, {

@@ -12,6 +12,7 @@ import type { Proposals } from "./proposals.ts";
 import type { ReadGate } from "./reads.ts";
 import { type RestoreBuilder, restoreMarkOf } from "./restore-builder.ts";
 import type { SnapshotTransfers } from "./snapshot-transfers.ts";
+import type { OnStep } from "./steps.ts";
 import { CHANGE_IDS_FROM, type MainEffect } from "./thread-messages.ts";
 
 export interface Leadership {
@@ -43,6 +44,7 @@ export interface ReplicaParts {
   checkpoint(store: Store): Promise<boolean>;
   /** Whether that is due for the space that the state takes. */
   isCheckpointDue(store: Store, isIdle: boolean): boolean;
+  onStep: OnStep;
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
@@ -284,6 +286,7 @@ export class Replica {
       if (!isDurable || this.#isStopped || files.current !== store) return;
       this.#checkpointIndex = index;
       link.tell({ kind: "snapshot-taken", index, stateBytes: store.space.usedBytes });
+      this.#parts.onStep("checkpoint-told");
     });
   }
 }

@@ -10,7 +10,8 @@ import { type Made, RestoreBuilder } from "./restore-builder.ts";
 import * as jobs from "./snapshot-jobs.ts";
 import type { SnapshotLink } from "./snapshot-link.ts";
 import { removeTemporary } from "./snapshots.ts";
-import { type InstallStep, StateFiles } from "./state-files.ts";
+import { StateFiles } from "./state-files.ts";
+import type { Step } from "./steps.ts";
 
 const fixture = new URL(
   "../../../test/compat/fixtures/consul-snapshots/full-1.21-dev.snap",
@@ -58,10 +59,10 @@ class Server {
   files: StateFiles;
   readonly made: Made[] = [];
 
-  constructor(onStep?: (step: InstallStep) => void) {
+  constructor(onStep?: (step: Step) => void) {
     this.folder = mkdtempSync(join(tmpdir(), "curia-restore-"));
     folders.push(this.folder);
-    this.files = StateFiles.open(this.folder, { onStep });
+    this.files = StateFiles.open(this.folder, onStep);
   }
 
   /** What a process that was killed finds when it comes back. */
@@ -132,16 +133,16 @@ test("killed at any step, the state is the old one or the new one, and ends up e
   await reference.apply(log);
   const hash = reference.files.current.contentHash();
   reference.files.close();
-  const steps: (InstallStep | "built")[] = [
+  const steps: (Step | "built")[] = [
     "built",
-    "renamed",
+    "state-renamed",
     "pointer-written",
-    "switched",
-    "opened",
-    "removed",
+    "pointer-switched",
+    "state-opened",
+    "old-state-removed",
   ];
   for (const step of steps) {
-    const die = (at: InstallStep | "built") => {
+    const die = (at: Step | "built") => {
       if (at === step) throw new Error(`killed at ${step}`);
     };
     const server = new Server(die);

@@ -8,6 +8,7 @@ import type { Configuration, LogPosition } from "../core/raft/messages.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Copied } from "./snapshot-jobs.ts";
 import type { SnapshotLink } from "./snapshot-link.ts";
+import type { OnStep } from "./steps.ts";
 import type { MainEffect } from "./thread-messages.ts";
 
 type Effect<Kind> = Extract<MainEffect, { kind: Kind }>;
@@ -17,6 +18,14 @@ export interface SnapshotTarget {
   applied(): { readonly stampMs: number };
   /** Makes a verified file the state; false when it is no state of that position. */
   install(file: string, position: LogPosition, trust: "verified"): boolean;
+}
+
+export interface SnapshotTransfersParts {
+  folder: string;
+  files: SnapshotTarget;
+  worker: SnapshotLink;
+  link: () => ConsensusLink;
+  onStep: OnStep;
 }
 
 interface Outgoing {
@@ -32,20 +41,17 @@ export class SnapshotTransfers {
   readonly #files: SnapshotTarget;
   readonly #worker: SnapshotLink;
   readonly #link: () => ConsensusLink;
+  readonly #onStep: OnStep;
   readonly #outgoing = new Map<string, Outgoing>();
   #incoming: { key: string; fd: number; file: string } | undefined;
   #copies = 0;
 
-  constructor(
-    folder: string,
-    files: SnapshotTarget,
-    worker: SnapshotLink,
-    link: () => ConsensusLink,
-  ) {
+  constructor({ folder, files, worker, link, onStep }: SnapshotTransfersParts) {
     this.#folder = folder;
     this.#files = files;
     this.#worker = worker;
     this.#link = link;
+    this.#onStep = onStep;
   }
 
   read(effect: Effect<"read-snapshot">): void {
@@ -61,6 +67,7 @@ export class SnapshotTransfers {
     const outgoing: Outgoing = { file, copy: undefined };
     this.#outgoing.set(key, outgoing);
     this.#worker.run("copyState", this.#files.current.path, file).then((copied) => {
+      this.#onStep("state-copied");
       // The core may have closed it meanwhile.
       if (this.#outgoing.get(key) !== outgoing) return rmSync(file, { force: true });
       const fd = openSync(file, "r");
@@ -119,6 +126,7 @@ export class SnapshotTransfers {
       const left = bytes.length - written;
       written += writeSync(this.#incoming.fd, bytes, written, left, offset + written);
     }
+    this.#onStep("piece-written");
     const nextOffset = offset + bytes.length;
     this.#link().tell({ kind: "snapshot-written", from, transfer, nextOffset });
   }
@@ -134,6 +142,7 @@ export class SnapshotTransfers {
   /** True when the state is the snapshot's. */
   install({ from, transfer, snapshot }: Effect<"install-snapshot">, isGood: boolean): boolean {
     const incoming = this.#incoming;
+    this.#onStep("snapshot-verified");
     const isInstalled = isGood && incoming !== undefined &&
       this.#files.install(incoming.file, snapshot, "verified");
     this.#drop();

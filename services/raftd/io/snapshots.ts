@@ -12,6 +12,7 @@ import { type SavesParts, SnapshotSaves } from "./snapshot-saves.ts";
 import { type ScheduleSettings, SnapshotSchedule } from "./snapshot-schedule.ts";
 import { SnapshotTransfers } from "./snapshot-transfers.ts";
 import type { StateFiles } from "./state-files.ts";
+import type { OnStep } from "./steps.ts";
 
 /** The write-ahead log of the state from which it is moved into the file, however few entries. */
 const WAL_BYTES_DUE = 16 * 1024 * 1024;
@@ -26,6 +27,7 @@ export interface SnapshotsParts extends Omit<RestoresParts & SavesParts, "worker
   link: () => ConsensusLink;
   schedule: ScheduleSettings;
   isLeader(): boolean;
+  onStep: OnStep;
 }
 
 export class Snapshots {
@@ -35,6 +37,7 @@ export class Snapshots {
   readonly transfers: SnapshotTransfers;
   readonly #schedule: SnapshotSchedule;
   readonly #files: StateFiles;
+  readonly #onStep: OnStep;
   // One for each line of work, so that none waits for a long one of another kind.
   readonly #checkpoints = new SnapshotLink();
   readonly #copies = new SnapshotLink();
@@ -44,12 +47,13 @@ export class Snapshots {
   constructor(parts: SnapshotsParts) {
     const { folder, files } = parts;
     this.#files = files;
+    this.#onStep = parts.onStep;
     this.saves = new SnapshotSaves({ ...parts, worker: this.#copies });
     this.restores = new Restores({ ...parts, worker: this.#changes });
     this.builder = new RestoreBuilder(folder, files, this.#changes);
     const { schedule: settings, isLeader, log } = parts;
     this.#schedule = new SnapshotSchedule({ settings, saves: this.saves, isLeader, log });
-    this.transfers = new SnapshotTransfers(folder, files, this.#copies, parts.link);
+    this.transfers = new SnapshotTransfers({ ...parts, worker: this.#copies });
   }
 
   isCheckpointDue(store: Store, isIdle: boolean): boolean {
@@ -59,12 +63,14 @@ export class Snapshots {
   /** Makes what is applied durable; false when a reader is in the way. */
   async checkpoint(store: Store): Promise<boolean> {
     const { index } = store.applied();
+    this.#onStep("checkpoint-begun");
     if (!await this.#checkpoints.run("checkpointState", store.path)) return false;
     if (store !== this.#files.current) return true;
     const bytes = walBytes(store.path);
     const isIdle = store.applied().index === index;
     // A writer that never pauses lets the log grow: the little that came meanwhile is moved here.
     if (bytes > (isIdle ? WAL_BYTES_KEPT : WAL_BYTES_MAX)) store.checkpoint("empty");
+    this.#onStep("checkpoint-done");
     this.#trimLater(store);
     return true;
   }

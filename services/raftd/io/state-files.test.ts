@@ -6,7 +6,7 @@ import { Query } from "#proto/messages.js";
 import { bytes, commandEntry, text } from "../state/fixture-store.ts";
 import { Store } from "../state/store.ts";
 import { StateFiles } from "./state-files.ts";
-import type { InstallStep } from "./state-files.ts";
+import type { Step } from "./steps.ts";
 
 const folders: string[] = [];
 
@@ -64,19 +64,23 @@ test("a file that is no state, or of another position, is refused and nothing ch
 });
 
 test("a crash at any step of an install leaves the old or the new state, whole", () => {
-  const steps: InstallStep[] = ["renamed", "pointer-written", "switched", "opened", "removed"];
+  const steps: Step[] = [
+    "state-renamed",
+    "pointer-written",
+    "pointer-switched",
+    "state-opened",
+    "old-state-removed",
+  ];
   for (const crashAt of steps) {
     const folder = freshFolder();
-    const files = StateFiles.open(folder, {
-      onStep: (step) => {
-        if (step === crashAt) throw new Error(`crash at ${step}`);
-      },
+    const files = StateFiles.open(folder, (step) => {
+      if (step === crashAt) throw new Error(`crash at ${step}`);
     });
     files.current.apply([entry(1, "old")]);
     expect(() => files.install(incoming(folder), { index: 10, term: 1 })).toThrow("crash");
     // Nothing was closed: a write-ahead log may lie beside either file.
     const reopened = StateFiles.open(folder);
-    const isNew = ["switched", "opened", "removed"].includes(crashAt);
+    const isNew = steps.indexOf(crashAt) >= 2;
     expect([crashAt, valueOf(reopened)]).toEqual([crashAt, isNew ? "new" : "old"]);
     reopened.current.apply([entry(20, "after")]);
     expect(reopened.install(incoming(folder), { index: 10, term: 1 })).toBe(true);

@@ -19,30 +19,23 @@ import type { Applied } from "../state/store-types.ts";
 import { inspectStateFile } from "../state/applied.ts";
 import { Store } from "../state/store.ts";
 import { Subscription } from "../state/subscription.ts";
+import { noListener, type OnStep } from "./steps.ts";
 
 const pointerName = "state.current";
 const statePattern = /^state-(\d+)\.db(-wal|-shm|-journal)?$/;
 
-/** For tests that stop in the middle. */
-export type InstallStep = "renamed" | "pointer-written" | "switched" | "opened" | "removed";
-
-export interface StateFilesOptions {
-  readonly datacenter?: string;
-  readonly onStep?: (step: InstallStep) => void;
-}
-
 export class StateFiles {
   readonly #folder: string;
-  readonly #onStep: (step: InstallStep) => void;
+  readonly #onStep: OnStep;
   #number: number;
   #store: Store;
 
   /** Opens the current state, an empty one in a new folder. */
-  static open(folder: string, options: StateFilesOptions = {}): StateFiles {
-    return new StateFiles(folder, options.onStep ?? (() => {}));
+  static open(folder: string, onStep: OnStep = noListener): StateFiles {
+    return new StateFiles(folder, onStep);
   }
 
-  private constructor(folder: string, onStep: (step: InstallStep) => void) {
+  private constructor(folder: string, onStep: OnStep) {
     this.#folder = folder;
     this.#onStep = onStep;
     this.#number = readPointer(folder) ?? this.#begin();
@@ -82,17 +75,17 @@ export class StateFiles {
     this.#remove(next);
     renameSync(file, this.#pathOf(next));
     syncFolder(this.#folder);
-    this.#onStep("renamed");
+    this.#onStep("state-renamed");
     writePointer(this.#folder, next, this.#onStep);
-    this.#onStep("switched");
+    this.#onStep("pointer-switched");
     const store = new Store(this.#pathOf(next));
-    this.#onStep("opened");
+    this.#onStep("state-opened");
     const old = this.#number;
     this.#store.close();
     this.#store = store;
     this.#number = next;
     this.#remove(old);
-    this.#onStep("removed");
+    this.#onStep("old-state-removed");
     return true;
   }
 
@@ -109,7 +102,7 @@ export class StateFiles {
           `missing beside ${found.join(", ")}: write the name of the right file into it`,
       );
     }
-    writePointer(this.#folder, 1, () => {});
+    writePointer(this.#folder, 1, noListener);
     return 1;
   }
 
@@ -148,7 +141,7 @@ function readPointer(folder: string): number | undefined {
   return number;
 }
 
-function writePointer(folder: string, number: number, onStep: (step: InstallStep) => void): void {
+function writePointer(folder: string, number: number, onStep: OnStep): void {
   const file = join(folder, pointerName);
   const fd = openSync(`${file}.tmp`, "w", 0o640);
   try {

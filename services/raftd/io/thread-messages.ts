@@ -19,6 +19,8 @@ export interface ConsensusOptions {
   folder: string;
   /** Free bytes on its file system below which writes are refused. */
   reserveBytes: number;
+  /** For tests: a module that is told of each step (steps.ts). */
+  stepsModule?: string;
   listenHost: string;
   listenPort: number;
   /** Where calls that arrive on the server port are handed to. */
