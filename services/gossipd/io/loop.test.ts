@@ -83,6 +83,20 @@ test("two nodes over IPv6", async () => {
   await a.seen("report", (one) => one.change === "left");
 }, 10_000);
 
+test("a node that is reached at another address than it binds is known by that one", async () => {
+  const a = await Node.open("a");
+  const b = await Node.open("b", { host: "127.77.0.1", bindAddress: "0.0.0.0" });
+  expect((await b.join(a)).contactedCount).toBe(1);
+  const { member } = await a.seen("report", (one) => one.member.name === "b");
+  expect([[...member.address], member.port]).toEqual([[127, 77, 0, 1], b.loop.port]);
+  // Probes of it go there, and its own are answered to there.
+  const { counters } = b.loop.machine;
+  while ((counters.get("received ping") ?? 0) < 3 || (counters.get("received ackResp") ?? 0) < 3) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(b.loop.machine.members().map(({ status }) => status)).toEqual(["alive", "alive"]);
+}, 20_000);
+
 test("a stranger's key, and none at all, do not get in", async () => {
   const a = await Node.open("a", { keyring: key(1) });
   const stranger = await Node.open("s", { keyring: key(2) });
@@ -90,6 +104,8 @@ test("a stranger's key, and none at all, do not get in", async () => {
   for (const other of [stranger, naked]) {
     const { contactedCount, errors } = await other.join(a);
     expect([contactedCount, errors.length]).toEqual([0, 1]);
+    const reason = other === stranger ? "no installed key opens" : "encryption is not configured";
+    expect(errors[0]).toContain(reason);
   }
   expect(naked.effects.find((effect) => effect.kind === "joined")).toMatchObject({
     errors: [expect.stringContaining("Failed to join")],
