@@ -108,6 +108,24 @@ test("older protocols are asked for no nacks and pinged over no stream", () => {
   expect(opensStream(unanswered((node) => node !== "n2").effects)).toBe(false);
 });
 
+test("a flood of requests to probe for others is bounded", () => {
+  const request = {
+    Nack: false,
+    Node: "n5",
+    Port: 8301,
+    SourceAddr: addressOf(2),
+    SourceNode: "n2",
+    SourcePort: 8301,
+    Target: addressOf(5),
+  };
+  const body = (SeqNo: number) => ({ ...request, SeqNo });
+  for (let n = 0; n < 4_096; n++) bench.hear({ kind: "indirectPing", body: body(n) });
+  expect(bench.hear({ kind: "indirectPing", body: body(4_096) })).toEqual([]);
+  expect(bench.pool.counters.get("dropped unexpected")).toBe(1);
+  bench.pass(510);
+  expect(ofKind(bench.hear({ kind: "indirectPing", body: body(4_097) }), "ping").length).toBe(1);
+});
+
 test("coordinates ride in acks, unless they are switched off", () => {
   const ping = { Node: "me", SeqNo: 5, SourceAddr: addressOf(3), SourceNode: "n3", SourcePort: 99 };
   const payload = () =>

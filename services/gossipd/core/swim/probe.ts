@@ -170,11 +170,15 @@ function replyTo(ping: Pick<Ping, "SourceAddr" | "SourcePort">, from: Endpoint):
   return { address: SourceAddr, port: SourcePort };
 }
 
+/** More requests at once are a flood: the asker has other helpers. */
+const relayedProbesMax = 4_096;
+
 export function heardIndirectPing(pool: Pool, request: IndirectPing, from: Endpoint): void {
   const { Target } = request;
   if (Target === null || (Target.length !== 4 && Target.length !== 16)) {
     return drop(pool, "malformed");
   }
+  if (pool.relayedProbes.size >= relayedProbesMax) return drop(pool, "unexpected");
   const seqNo = nextSeqNo(pool);
   pool.relayedProbes.set(seqNo, {
     requester: replyTo(request, from),
