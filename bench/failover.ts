@@ -7,7 +7,7 @@ import { Cluster } from "../test/e2e/cluster.ts";
 import { type TestNode, until } from "../test/e2e/node.ts";
 import { formatSpread, histogram, spreadOf } from "./figures.ts";
 import { killTree } from "./processes.ts";
-import { longestGapMs, RetryingClient, slowestWriteMs } from "./retrying-client.ts";
+import { longestGapMs, RetryingClient, slowestWrite } from "./retrying-client.ts";
 
 const number = (text: string) => ({ type: "string", default: text }) as const;
 const { values } = parseArgs({
@@ -109,9 +109,20 @@ async function handOver(what: string, change: (leader: TestNode) => Promise<void
   if (values.verbose) {
     for (const refusal of writers.flatMap((client) => client.refusals)) console.error(refusal);
   }
+  const slowest = slowestWrite(writers, fromMs);
+  const slowestMs = slowest.doneMs - slowest.sentMs;
+  if (slowestMs > HANDOVER_GOAL_MS) {
+    const { node, retries, sentMs } = slowest;
+    const atMs = Math.round(sentMs - fromMs);
+    const role = node === leader.name ? "which led before" : "another";
+    console.log(
+      `  ${what}: a write sent after ${atMs} ms took ${Math.round(slowestMs)} ms, with ` +
+        `${retries} repeats; taken by ${node}, ${role}`,
+    );
+  }
   return {
     gapMs: longestGapMs(writers, fromMs),
-    slowestMs: slowestWriteMs(writers, fromMs),
+    slowestMs,
     retries: writers.reduce((sum, { refusals }) => sum + refusals.length, 0),
     failed: writers.flatMap(({ failed }) => failed),
   };

@@ -5,6 +5,8 @@ import type { TestNode } from "../test/e2e/node.ts";
 
 export interface Acknowledged {
   key: string;
+  /** The server that took it. */
+  node: string;
   sentMs: number;
   doneMs: number;
   /** Attempts that were refused or cut off before. */
@@ -62,7 +64,7 @@ export class RetryingClient {
       const node = this.#nodes[this.#next % this.#nodes.length]!;
       reason = await attempt(node, key);
       if (reason === "") {
-        const done = { key, sentMs, doneMs: performance.now(), retries };
+        const done = { key, node: node.name, sentMs, doneMs: performance.now(), retries };
         this.acknowledged.push(done);
         return done;
       }
@@ -108,7 +110,9 @@ export function longestGapMs(clients: readonly RetryingClient[], fromMs: number)
 }
 
 /** The slowest write that was acknowledged since then, with all its attempts. */
-export function slowestWriteMs(clients: readonly RetryingClient[], fromMs: number): number {
-  const writes = clients.flatMap(({ acknowledged }) => acknowledged);
-  return Math.max(...writes.map(({ sentMs, doneMs }) => doneMs >= fromMs ? doneMs - sentMs : 0));
+export function slowestWrite(clients: readonly RetryingClient[], fromMs: number): Acknowledged {
+  const writes = clients.flatMap(({ acknowledged }) => acknowledged)
+    .filter(({ doneMs }) => doneMs >= fromMs);
+  const tookMs = ({ sentMs, doneMs }: Acknowledged) => doneMs - sentMs;
+  return writes.reduce((a, b) => tookMs(a) >= tookMs(b) ? a : b);
 }
