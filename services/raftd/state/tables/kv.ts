@@ -170,7 +170,7 @@ export class KvTable {
 
 /** Flags of zero are stored as nothing. */
 function trimFlags(flags: Uint8Array): Uint8Array {
-  return flags.some((byte) => byte !== 0) ? flags : none;
+  return flags.length > 0 && flags.some((byte) => byte !== 0) ? flags : none;
 }
 
 function entryHash(entry: KvEntry): number {
