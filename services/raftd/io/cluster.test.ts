@@ -11,6 +11,7 @@ import { encodeConfiguration } from "../core/raft/membership.ts";
 import type { Server as Member } from "../core/raft/messages.ts";
 import type { Store } from "../state/store.ts";
 import type { Applied, ApplyEntry, ApplyResult } from "../state/store-types.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { ConsensusLink } from "./consensus-link.ts";
 import { Proposals } from "./proposals.ts";
 import { ReadGate } from "./reads.ts";
@@ -128,11 +129,15 @@ class TestServer {
         onStep: noListener,
       }),
       builder: new RestoreBuilder(folder, { install: () => false }, worker),
-      checkpoint: () => Promise.resolve(false),
-      isCheckpointDue: () => false,
-      onStep: noListener,
-      checkpointEntries: 1e9,
-      checkpointIntervalMs: 1e9,
+      checkpoints: new Checkpoints({
+        files: { current: store },
+        checkpoint: () => Promise.resolve(false),
+        isDue: () => false,
+        taken: () => {},
+        onStep: noListener,
+        entries: 1e9,
+        intervalMs: 1e6,
+      }),
     }, {
       changed: () => {},
       leadershipChanged: () => this.#notify(),

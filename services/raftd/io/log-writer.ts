@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { HardState } from "../core/raft/machine.ts";
 import type { LogPosition, ServerId } from "../core/raft/messages.ts";
 import { adoptEntries, packEntries } from "./entry-codec.ts";
+import { isDiskFull } from "../state/space.ts";
 import { type LogChange, type LogContent, LogStore } from "./log-store.ts";
 import { listenerOf, type OnStep } from "./steps.ts";
 import { VoteFile } from "./vote-file.ts";
@@ -83,9 +84,7 @@ class LogWriter {
         return this.#reply({ kind: "read", peer, fromIndex, packed }, [packed.buffer]);
       }
       case "compact":
-        this.#log.compact(request.through);
-        this.#onStep("log-compacted");
-        return this.#trimLater();
+        return this.#compact(request.through);
       case "close":
         clearInterval(this.#spaceTimer);
         clearTimeout(this.#trimTimer);
@@ -93,6 +92,18 @@ class LogWriter {
         this.#votes.close();
         return this.#reply({ kind: "closed" });
     }
+  }
+
+  #compact(through: LogPosition): void {
+    try {
+      this.#log.compact(through);
+    } catch (error) {
+      // The next one does what this one could not.
+      if (!isDiskFull(error)) throw error;
+      return;
+    }
+    this.#onStep("log-compacted");
+    this.#trimLater();
   }
 
   #write(request: WriterRequest & { kind: "write" }): void {
@@ -117,6 +128,7 @@ class LogWriter {
       return this.#waitForSpace(request);
     }
     this.#reply({ kind: "written", seq: request.seq, tookMs: performance.now() - startedMs });
+    this.#checkSpace();
   }
 
   /** Nothing was changed: the same batch is tried again until there is room for it. */
@@ -137,7 +149,9 @@ class LogWriter {
   #checkSpace(): void {
     if (this.#isBlocked) return;
     const { bavail, bsize } = statfsSync(this.#folder);
-    this.#tellFull(bavail * bsize < this.#reserveBytes, bavail * bsize);
+    // It must be back by some more, or it would be lost again with the next write.
+    const reserveBytes = this.#reserveBytes * (this.#isFull ? 1.25 : 1);
+    this.#tellFull(bavail * bsize < reserveBytes, bavail * bsize);
   }
 
   #tellFull(isFull: boolean, freeBytes: number): void {
@@ -146,19 +160,24 @@ class LogWriter {
     this.#reply({ kind: "disk-full-changed", isFull, freeBytes });
   }
 
-  #trimLater(): void {
+  #trimLater(pauseMs = TRIM_PAUSE_MS): void {
     this.#trimTimer ??= setTimeout(() => {
       this.#trimTimer = undefined;
-      if (this.#isBlocked || !this.#log.trimSlice()) return;
-      this.#onStep("log-trimmed");
-      this.#trimLater();
-    }, TRIM_PAUSE_MS);
+      guarded(() => this.#trim());
+    }, pauseMs);
   }
-}
 
-function isDiskFull(error: unknown): boolean {
-  const code = (error as { code?: string }).code;
-  return code === "ENOSPC" || code === "EDQUOT" || code === "SQLITE_FULL";
+  #trim(): void {
+    if (this.#isBlocked) return this.#trimLater(FULL_RETRY_MS);
+    try {
+      if (!this.#log.trimSlice()) return;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return this.#trimLater(FULL_RETRY_MS);
+    }
+    this.#onStep("log-trimmed");
+    this.#trimLater();
+  }
 }
 
 /** A disk that fails otherwise can be trusted with nothing: the server must stop. */

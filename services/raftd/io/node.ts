@@ -147,11 +147,10 @@ export class Node {
       gate: this.gate,
       transfers: this.snapshots.transfers,
       builder: this.snapshots.builder,
-      checkpoint: (store) => this.snapshots.checkpoint(store),
-      isCheckpointDue: (store, isIdle) => this.snapshots.isCheckpointDue(store, isIdle),
-      onStep,
-      checkpointEntries: config.raft.snapshotThreshold,
-      checkpointIntervalMs: config.raft.snapshotIntervalMs,
+      checkpoints: this.snapshots.checkpointsOf({
+        entries: config.raft.snapshotThreshold,
+        intervalMs: config.raft.snapshotIntervalMs,
+      }),
     }, {
       changed: (changes, index) => {
         this.watchStreams.changed(changes, index);

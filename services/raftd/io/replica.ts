@@ -2,17 +2,18 @@
 // then answers the callers that wait for it. While another state is being made or checked, all that
 // comes waits in order.
 
+import { CuriaError } from "#shared/errors.ts";
 import type { Role } from "../core/raft/machine.ts";
 import type { Configuration, Entry, ServerId } from "../core/raft/messages.ts";
 import type { Store } from "../state/store.ts";
-import type { AppliedChanges } from "../state/store-types.ts";
+import type { AppliedChanges, ApplyResult } from "../state/store-types.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { unpackEntries } from "./entry-codec.ts";
 import type { Proposals } from "./proposals.ts";
 import type { ReadGate } from "./reads.ts";
 import { type RestoreBuilder, restoreMarkOf } from "./restore-builder.ts";
 import type { SnapshotTransfers } from "./snapshot-transfers.ts";
-import type { OnStep } from "./steps.ts";
 import { CHANGE_IDS_FROM, type MainEffect } from "./thread-messages.ts";
 
 export interface Leadership {
@@ -40,42 +41,34 @@ export interface ReplicaParts {
   /** The store is another one after a snapshot was installed. */
   files: { readonly current: Store };
   builder: RestoreBuilder;
-  /** Makes the state durable apart from this thread; false when a reader is in the way. */
-  checkpoint(store: Store): Promise<boolean>;
-  /** Whether that is due for the space that the state takes. */
-  isCheckpointDue(store: Store, isIdle: boolean): boolean;
-  onStep: OnStep;
+  checkpoints: Checkpoints;
   link: ConsensusLink;
   proposals: Proposals;
   gate: ReadGate;
   transfers: SnapshotTransfers;
-  /** Applied entries between two checkpoints that let the log be compacted. */
-  checkpointEntries: number;
-  checkpointIntervalMs: number;
 }
+
+const STUCK_RETRY_MS = 250;
 
 export class Replica {
   readonly #parts: ReplicaParts;
   readonly #events: ReplicaEvents;
-  readonly #timer: Timer;
   #leadership: Leadership = { role: "follower", term: 0, leader: "", readyIndex: 0 };
   #configuration: Configuration = { index: 0, servers: [] };
   #appliedIndex: number;
-  /** The state is durable up to here; of what it held at the start that is not known. */
-  #checkpointIndex = 0;
   #isStopped = false;
-  #isCheckpointing = false;
   #wasMember = false;
   #hasLeft = false;
   /** A state is being made or checked: what comes is put behind it. */
   #isHeld = false;
   readonly #postponed: (() => void)[] = [];
+  #stuck: Entry[] = [];
+  #stuckTimer: Timer | undefined;
 
   constructor(parts: ReplicaParts, events: ReplicaEvents) {
     this.#parts = parts;
     this.#events = events;
     this.#appliedIndex = parts.files.current.applied().index;
-    this.#timer = setInterval(() => this.#tidy(), parts.checkpointIntervalMs);
   }
 
   get leadership(): Readonly<Leadership> {
@@ -132,39 +125,61 @@ export class Replica {
 
   stop(): void {
     this.#isStopped = true;
-    clearInterval(this.#timer);
+    this.#parts.checkpoints.stop();
+    clearTimeout(this.#stuckTimer);
     this.#parts.files.current.checkpoint();
   }
 
   #take(packed: Uint8Array): void {
     // Log.db's and a snapshot's ends may overlap with what the state has.
     const entries = unpackEntries(packed).filter(({ index }) => index > this.#appliedIndex);
-    this.#applyUpToRestore(entries);
+    if (this.#stuck.length > 0) { for (const entry of entries) this.#stuck.push(entry); }
+    else this.#applyUpToRestore(entries);
+  }
+
+  /** There was no room to apply these: reads go on as of before, and they are tried again. */
+  #applyLater(entries: readonly Entry[]): void {
+    this.#stuck = [...entries];
+    this.#stuckTimer = setTimeout(() => {
+      this.#inOrder(() => {
+        const again = this.#stuck.filter(({ index }) => index > this.#appliedIndex);
+        this.#stuck = [];
+        this.#applyUpToRestore(again);
+      });
+    }, STUCK_RETRY_MS);
   }
 
   #applyUpToRestore(entries: readonly Entry[]): void {
     const at = entries.findIndex((entry) => restoreMarkOf(entry) !== undefined);
-    if (at < 0) return this.#apply(entries);
-    this.#apply(entries.slice(0, at));
+    if (at < 0) return void this.#apply(entries);
+    if (!this.#apply(entries.slice(0, at))) return void this.#stuck.push(...entries.slice(at));
     const rest = entries.slice(at + 1);
     if (rest.length > 0) this.#postponed.unshift(() => this.#applyUpToRestore(rest));
     this.#restore(entries[at]!);
   }
 
-  #apply(entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
-    const { files, link, proposals, gate, checkpointEntries } = this.#parts;
+  /** False: the disk is full, and nothing was done. */
+  #apply(entries: readonly Entry[]): boolean {
+    if (entries.length === 0) return true;
+    const { files, link, proposals, gate, checkpoints } = this.#parts;
     const startedMs = performance.now();
-    const { outcomes, changes } = files.current.apply(entries);
+    let applied: ApplyResult;
+    try {
+      applied = files.current.apply(entries);
+    } catch (error) {
+      if (!(error instanceof CuriaError) || error.code !== "disk-full") throw error;
+      this.#applyLater(entries);
+      return false;
+    }
+    const { outcomes, changes } = applied;
     this.#appliedIndex = entries[entries.length - 1]!.index;
     this.#events.changed(changes, this.#shownIndex);
     entries.forEach((entry, n) => proposals.applied(entry, outcomes[n]));
     gate.applied(this.#appliedIndex);
     link.applied(this.#appliedIndex);
     this.#events.applied(entries.length, performance.now() - startedMs);
-    const isDue = this.#appliedIndex - this.#checkpointIndex >= checkpointEntries ||
-      this.#parts.isCheckpointDue(files.current, false);
-    if (isDue) this.#checkpoint();
+    checkpoints.applied(this.#appliedIndex);
+    return true;
   }
 
   get #shownIndex(): number {
@@ -255,39 +270,13 @@ export class Replica {
 
   /** The state is another file, further on. */
   #switched(): void {
-    const { files, proposals, gate, link } = this.#parts;
+    const { files, proposals, gate, link, checkpoints } = this.#parts;
     this.#appliedIndex = files.current.applied().index;
-    this.#checkpointIndex = this.#appliedIndex;
+    checkpoints.installed(this.#appliedIndex);
     proposals.skipped(this.#appliedIndex);
     gate.applied(this.#appliedIndex);
     link.applied(this.#appliedIndex);
     this.#events.changed("everything", this.#shownIndex);
-  }
-
-  #tidy(): void {
-    const { files, link, isCheckpointDue } = this.#parts;
-    const store = files.current;
-    const isIdle = this.#appliedIndex === this.#checkpointIndex;
-    if (!isIdle || isCheckpointDue(store, true)) return this.#checkpoint();
-    // A peer that was in the way of compaction may have all now, or be gone.
-    const index = this.#checkpointIndex;
-    link.tell({ kind: "snapshot-taken", index, stateBytes: store.space.usedBytes });
-  }
-
-  #checkpoint(): void {
-    if (this.#isCheckpointing || this.#isStopped) return;
-    const { files, link, checkpoint } = this.#parts;
-    const store = files.current;
-    const index = this.#appliedIndex;
-    this.#isCheckpointing = true;
-    checkpoint(store).catch(() => false).then((isDurable) => {
-      this.#isCheckpointing = false;
-      // When a reader was in the way, the next batch tries again.
-      if (!isDurable || this.#isStopped || files.current !== store) return;
-      this.#checkpointIndex = index;
-      link.tell({ kind: "snapshot-taken", index, stateBytes: store.space.usedBytes });
-      this.#parts.onStep("checkpoint-told");
-    });
   }
 }
 

@@ -5,6 +5,7 @@ import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, LogPosition } from "../core/raft/messages.ts";
+import { isDiskFull } from "../state/space.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Copied } from "./snapshot-jobs.ts";
 import type { SnapshotLink } from "./snapshot-link.ts";
@@ -114,21 +115,28 @@ export class SnapshotTransfers {
   }
 
   write({ from, transfer, offset, bytes }: Effect<"write-snapshot">): void {
-    const key = keyOf(from, transfer);
-    if (offset === 0) {
+    try {
+      if (offset === 0) this.#open(keyOf(from, transfer));
+      if (this.#incoming?.key !== keyOf(from, transfer)) return;
+      let written = 0;
+      while (written < bytes.length) {
+        const left = bytes.length - written;
+        written += writeSync(this.#incoming.fd, bytes, written, left, offset + written);
+      }
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
       this.#drop();
-      const file = join(this.#folder, "incoming.tmp");
-      this.#incoming = { key, fd: openSync(file, "w"), file };
-    }
-    if (this.#incoming?.key !== key) return;
-    let written = 0;
-    while (written < bytes.length) {
-      const left = bytes.length - written;
-      written += writeSync(this.#incoming.fd, bytes, written, left, offset + written);
+      return this.#link().tell({ kind: "snapshot-install-failed", from, transfer });
     }
     this.#onStep("piece-written");
     const nextOffset = offset + bytes.length;
     this.#link().tell({ kind: "snapshot-written", from, transfer, nextOffset });
+  }
+
+  #open(key: string): void {
+    this.#drop();
+    const file = join(this.#folder, "incoming.tmp");
+    this.#incoming = { key, fd: openSync(file, "w"), file };
   }
 
   /** Whether what came is a whole state of that position, synced. */

@@ -4,6 +4,7 @@
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Store } from "../state/store.ts";
+import { Checkpoints, type CheckpointsParts } from "./checkpoints.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import { RestoreBuilder } from "./restore-builder.ts";
 import { Restores, type RestoresParts } from "./restores.ts";
@@ -38,6 +39,7 @@ export class Snapshots {
   readonly #schedule: SnapshotSchedule;
   readonly #files: StateFiles;
   readonly #onStep: OnStep;
+  readonly #link: () => ConsensusLink;
   // One for each line of work, so that none waits for a long one of another kind.
   readonly #checkpoints = new SnapshotLink();
   readonly #copies = new SnapshotLink();
@@ -48,6 +50,7 @@ export class Snapshots {
     const { folder, files } = parts;
     this.#files = files;
     this.#onStep = parts.onStep;
+    this.#link = parts.link;
     this.saves = new SnapshotSaves({ ...parts, worker: this.#copies });
     this.restores = new Restores({ ...parts, worker: this.#changes });
     this.builder = new RestoreBuilder(folder, files, this.#changes);
@@ -56,12 +59,20 @@ export class Snapshots {
     this.transfers = new SnapshotTransfers({ ...parts, worker: this.#copies });
   }
 
-  isCheckpointDue(store: Store, isIdle: boolean): boolean {
-    return walBytes(store.path) > (isIdle ? WAL_BYTES_KEPT : WAL_BYTES_DUE);
+  checkpointsOf(settings: Pick<CheckpointsParts, "entries" | "intervalMs">): Checkpoints {
+    return new Checkpoints({
+      ...settings,
+      files: this.#files,
+      onStep: this.#onStep,
+      checkpoint: (store) => this.#checkpoint(store),
+      isDue: (store, isIdle) => walBytes(store.path) > (isIdle ? WAL_BYTES_KEPT : WAL_BYTES_DUE),
+      taken: (index, stateBytes) =>
+        this.#link().tell({ kind: "snapshot-taken", index, stateBytes }),
+    });
   }
 
   /** Makes what is applied durable; false when a reader is in the way. */
-  async checkpoint(store: Store): Promise<boolean> {
+  async #checkpoint(store: Store): Promise<boolean> {
     const { index } = store.applied();
     this.#onStep("checkpoint-begun");
     if (!await this.#checkpoints.run("checkpointState", store.path)) return false;

@@ -33,7 +33,13 @@ export class Space {
   trimSlice(): boolean {
     if (!this.#mustTrim) return false;
     const before = this.#count("freelist_count");
-    this.#db.query(`PRAGMA incremental_vacuum(${slicePages})`).all();
+    try {
+      this.#db.query(`PRAGMA incremental_vacuum(${slicePages})`).all();
+    } catch (error) {
+      // It needs a little room itself; the next checkpoint looks again.
+      if (!isDiskFull(error)) throw error;
+      return this.#mustTrim = false;
+    }
     this.measure();
     // A file that was made without auto_vacuum gives nothing back.
     if (this.#count("freelist_count") >= before) this.#mustTrim = false;
@@ -43,4 +49,11 @@ export class Space {
   #count(pragma: "freelist_count" | "page_count" | "page_size"): number {
     return this.#db.query(`PRAGMA ${pragma}`).values()[0]![0] as number;
   }
+}
+
+/** No room in a file, or in the index of a write-ahead log. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" &&
+    /^(ENOSPC|EDQUOT|SQLITE_FULL|SQLITE_IOERR_SHMSIZE)/.test(code);
 }

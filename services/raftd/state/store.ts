@@ -16,7 +16,7 @@ import { Readers } from "./readers.ts";
 import { slicesOf } from "./read-slices.ts";
 import { Reads, toReply } from "./reads.ts";
 import { prepareSchema } from "./schema.ts";
-import { Space } from "./space.ts";
+import { isDiskFull, Space } from "./space.ts";
 import type { Applied, ApplyEntry, ApplyResult } from "./store-types.ts";
 export type { ChangeGroup } from "./journal.ts";
 export type { Applied, AppliedChanges, ApplyEntry, ApplyResult } from "./store-types.ts";
@@ -290,11 +290,7 @@ function append(all: ReadReplyInput, part: ReadReplyInput): void {
 }
 
 function asDiskError(error: unknown): unknown {
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === "string" && code.startsWith("SQLITE_FULL")) {
-    return new CuriaError("disk-full", "The disk is full: the state file cannot grow", {
-      cause: error,
-    });
-  }
-  return error;
+  if (!isDiskFull(error)) return error;
+  const options = { cause: error };
+  return new CuriaError("disk-full", "The disk is full: the state file cannot grow", options);
 }

@@ -100,7 +100,8 @@ export function onSnapshotChunk(s: RaftState, from: ServerId, m: SnapshotChunk):
     return answer(s, from, m, 0, s.commitIndex);
   }
   let incoming = s.incoming;
-  if (incoming?.isInstalling) return;
+  // A full disk takes nothing new; the sender asks again, in no hurry.
+  if (incoming?.isInstalling || s.isDiskFull) return;
   if (!incoming || !isSame(incoming, from, m)) {
     if (m.offset !== 0) return answer(s, from, m, 0, 0);
     incoming = begin(s, from, m);
