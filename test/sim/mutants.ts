@@ -25,7 +25,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: "an entry of an older term is committed by counting",
-    seed: 12,
+    seed: 8,
     flavour: "elections",
     file: "core/raft/leader.ts",
     find: "if (index <= s.commitIndex || index < leadership.firstIndex) return;",
@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a vote is not persisted",
-    seed: 9,
+    seed: 8,
     flavour: "elections",
     file: "core/raft/state.ts",
     find: "s.disk.writeHardState({ term, votedFor });",
@@ -50,15 +50,16 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a lease goes on during a transfer",
-    seed: 17,
+    seed: 19,
     flavour: "reads",
+    faults: ["transfer", "isolate"],
     file: "core/raft/lease.ts",
     find: "if (leadership.transfer || leadership.leaseBlocks.size > 0) return 0;",
     replace: "",
   },
   {
     name: "a snapshot is taken without its membership",
-    seed: 2,
+    seed: 8,
     flavour: "members",
     file: "core/raft/snapshot.ts",
     find: "s.members.restore(configuration, Infinity);",
@@ -66,7 +67,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a snapshot keeps a log of another history",
-    seed: 39,
+    seed: 20,
     flavour: "snapshots",
     file: "core/raft/snapshot.ts",
     find: "if (s.log.termAt(index) === term) {",
@@ -82,7 +83,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a consistent read is answered without asking anyone",
-    seed: 1,
+    seed: 2,
     flavour: "reads",
     faults: ["isolate"],
     file: "core/raft/reads.ts",
@@ -107,7 +108,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a voter does not protect the leader it promised to",
-    seed: 6,
+    seed: 15,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/voter.ts",
@@ -124,7 +125,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "the leader counts itself before its disk has the entries",
-    seed: 4,
+    seed: 8,
     flavour: "disks",
     file: "core/raft/leader.ts",
     find: "majorityOfVoters(s, s.disk.persistedIndex, (peer) => peer.matchIndex);",
@@ -132,7 +133,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "messages leave before term and vote are durable",
-    seed: 4,
+    seed: 51,
     flavour: "elections",
     file: "core/raft/state.ts",
     find: "sendAfter(s, s.disk.hardStateSeq, to, message);",
@@ -160,7 +161,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members before the last one is committed",
-    seed: 12,
+    seed: 39,
     flavour: "members",
     file: "core/raft/proposals.ts",
     find: "if (latest.index > s.commitIndex) return",
@@ -168,7 +169,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a change of members that was cut off stays in force",
-    seed: 35,
+    seed: 11,
     flavour: "members",
     file: "core/raft/follower.ts",
     find: "s.members.truncateFrom(index);",
@@ -176,7 +177,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a server with a damaged log votes as if it had forgotten",
-    seed: 27,
+    seed: 48,
     flavour: "disks",
     file: "core/raft/restore.ts",
     find: "promised: restored.promised,",
@@ -184,7 +185,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a restarted voter forgets its promise",
-    seed: 6,
+    seed: 28,
     flavour: "reads",
     faults: ["squeeze"],
     file: "core/raft/restore.ts",
@@ -193,7 +194,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a lease is counted from the answer instead of the question",
-    seed: 9,
+    seed: 19,
     flavour: "reads",
     file: "core/raft/lease.ts",
     find: "const untilMs = sentMs + leaseOf(s, promiseMs);",
@@ -205,7 +206,7 @@ export const mutants: readonly Mutant[] = [
 export const storeMutants: readonly Mutant[] = [
   {
     name: "a write that is sent again is applied again",
-    seed: 1,
+    seed: 2,
     flavour: "reads",
     file: "state/tables/clients.ts",
     find: "return row.outcomes.get(sequence);",
