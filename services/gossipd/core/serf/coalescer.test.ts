@@ -77,6 +77,9 @@ test("of a member the last change is told, and none that changes nothing", () =>
   expect(updated).toMatchObject([
     { change: "updated", member: { tags: new Map([["role", "web"]]) } },
   ]);
+  // New tags are news each time, whatever was told last.
+  bench.alive(2, 5, { tags: new Map([["role", "cache"]]) });
+  expect(reports(bench.pass(1_000))).toEqual(["n2 updated"]);
 });
 
 test("Consul's pools tell all at once; a pool that is left keeps nothing back", () => {
