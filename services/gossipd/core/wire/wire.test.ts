@@ -9,6 +9,7 @@ import {
   encodePacket,
   type Envelope,
   packetBytesMax,
+  streamBytesMax,
 } from "./packet.ts";
 import { Reader, TruncatedError, WireError } from "./reader.ts";
 import { int64, mapOf, text, uint53 } from "./schema.ts";
@@ -112,6 +113,12 @@ test("a compression bomb stops at its limit", () => {
   const packet = encodeCompressed(new Uint8Array(8 << 20));
   expect(() => decodePacket(packet, plain)).toThrow(WireError);
   expect(() => inflate(Uint8Array.of(1, 2, 3), 100)).toThrow(WireError);
+});
+
+test("a compression bomb on a stream stops at its limit too", () => {
+  const bomb = encodeCompressed(new Uint8Array(streamBytesMax + 1));
+  expect(bomb.length).toBeLessThan(64_000);
+  expect(() => new StreamReader(plain, true).push(bomb)).toThrow("grow beyond");
 });
 
 test("layers may nest, but neither deep nor large", () => {
