@@ -12,6 +12,7 @@ import {
   type ReadRequest,
 } from "#proto/messages.js";
 import { Raft, State } from "#proto/services.ts";
+import { withRawRequest } from "#shared/bus/forward.ts";
 import type { BusServer } from "#shared/bus/server.ts";
 import {
   type Call,
@@ -31,11 +32,17 @@ const RESTORE_TIMEOUT_MS = 600_000;
 
 /** Serves raftd's methods; the same on the local socket and on the server port. */
 export function serveRaftd(server: BusServer, node: Node): void {
-  server.serve(State, stateHandlers(node));
+  server.serve(state, stateHandlers(node));
   server.serve(Raft, raftHandlers(node));
 }
 
-function stateHandlers(node: Node): Handlers<typeof State> {
+/** Commands reach the log as their callers encoded them, whatever release they are of. */
+const state = {
+  ...State,
+  methods: { ...State.methods, apply: withRawRequest(State.methods.apply) },
+};
+
+function stateHandlers(node: Node): Handlers<typeof state> {
   return {
     apply: (command, call) => apply(node, command, call),
     read: (request, call) => read(node, request, call),
@@ -50,14 +57,26 @@ function stateHandlers(node: Node): Handlers<typeof State> {
   };
 }
 
-function apply(node: Node, command: Command, call: Call): Promise<Outcome> {
+function apply(node: Node, command: Uint8Array, call: Call): Promise<Outcome> {
   const { client, sequence, floor } = call.context;
-  const encoded = Command.encode(command).finish();
-  const outcome = node.proposals.propose(encoded, { client, sequence, floor }, remainingMs(call));
+  refuseMalformed(command);
+  const outcome = node.proposals.propose(command, { client, sequence, floor }, remainingMs(call));
+  if (client === "") return outcome;
+  const copy = new EncodedMessage(command.slice());
   return outcome.catch((error) => {
-    if (client === "" || !node.routes.hasLeft || error.code !== "unavailable") throw error;
-    return node.routes.applyElsewhere(command, call);
+    if (!node.routes.hasLeft || error.code !== "unavailable") throw error;
+    return node.routes.applyElsewhere(copy, call);
   });
+}
+
+/** What does not decode must not reach a log that every server has to apply. */
+function refuseMalformed(command: Uint8Array): void {
+  try {
+    Command.decode(command);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new CuriaError("invalid-argument", `Expected a command but it is malformed: ${message}`);
+  }
 }
 
 type Answer = ReadReply | EncodedMessage;

@@ -41,6 +41,11 @@ export function rawMethod(method: Method): Method {
   return raw;
 }
 
+/** The method with requests left as they came, in the bytes they came in: a view, for this turn. */
+export function withRawRequest<M extends Method>(method: M) {
+  return { ...method, request: rawCodec };
+}
+
 const retryFirstMs = 20;
 const retryMostMs = 250;
 

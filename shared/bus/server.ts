@@ -42,7 +42,7 @@ export class BusServer implements ConnectionOwner {
   classify: ((hello: Hello, connection: Connection) => CallerClass) | undefined;
   readonly #options: BusServerOptions;
   readonly #log: BusLog;
-  readonly #handlers = new Map<string, AnyHandler>();
+  readonly #served = new Map<string, { method: Method; handler: AnyHandler }>();
   readonly #connections = new Map<Connection, Calls>();
   readonly #remote = new WeakSet<Connection>();
   readonly #listeners: Listener[] = [];
@@ -65,7 +65,8 @@ export class BusServer implements ConnectionOwner {
     for (const [key, handler] of Object.entries(handlers)) {
       const method = service.methods[key];
       if (method === undefined) throw new Error(`${service.name} has no method ${key}`);
-      if (handler !== undefined) this.#handlers.set(method.name, handler as AnyHandler);
+      if (handler === undefined) continue;
+      this.#served.set(method.name, { method, handler: handler as AnyHandler });
     }
   }
 
@@ -160,8 +161,8 @@ export class BusServer implements ConnectionOwner {
     if (!parts.read(buffer, frame.start, frame.end)) {
       return this.#refuse(connection, id, "invalid-argument", "The request is malformed");
     }
-    const method = knownMethod(parts.method);
-    const handler = this.#handlers.get(parts.method);
+    const served = this.#served.get(parts.method);
+    const method = served?.method ?? knownMethod(parts.method);
     if (method === undefined) {
       return this.#refuse(connection, id, "unimplemented", `No method ${parts.method}`);
     }
@@ -177,11 +178,11 @@ export class BusServer implements ConnectionOwner {
       const route = this.route?.(method, call);
       if (route !== undefined) {
         this.#forward(call, route, buffer.subarray(parts.payloadStart, parts.payloadEnd));
-      } else if (handler === undefined) {
+      } else if (served === undefined) {
         const { daemon } = this.#options.identity;
         this.#refuse(connection, id, "unimplemented", `${daemon} does not serve ${method.name}`);
       } else if (this.#isAllowed(call)) {
-        this.#dispatch(call, handler, buffer, parts.payloadStart, parts.payloadEnd);
+        this.#dispatch(call, served.handler, buffer, parts.payloadStart, parts.payloadEnd);
       }
     } catch (error) {
       if (error instanceof CuriaError) {

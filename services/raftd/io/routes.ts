@@ -1,12 +1,12 @@
 // Calls that are not for this raftd: those for the leader go to it, those for another daemon of this
 // node are handed over, those for another datacenter go through relayd.
 
-import type { Command, Outcome } from "#proto/messages.js";
+import type { Outcome } from "#proto/messages.js";
 import { State } from "#proto/services.ts";
 import { BusClient } from "#shared/bus/client.ts";
 import { passedOn } from "#shared/bus/context.ts";
 import { daemonClient } from "#shared/bus/state-client.ts";
-import type { Call, Method } from "#shared/bus/types.ts";
+import type { Call, EncodedMessage, Method } from "#shared/bus/types.ts";
 import type { DaemonContext } from "#shared/daemon.ts";
 import { CuriaError } from "#shared/errors.ts";
 import { parseAddress } from "./peers.ts";
@@ -62,7 +62,7 @@ export class Routes {
 
   /** A write that waited here when this server left the cluster: another server applies it, or says
    *  what came of it, since it keeps its client id and sequence. */
-  applyElsewhere(command: Command, call: Call): Promise<Outcome> {
+  applyElsewhere(command: EncodedMessage, call: Call): Promise<Outcome> {
     const context = passedOn(call.context, call.caller);
     return this.#daemon("relayd").of(State).apply(command, { on: call, context });
   }
