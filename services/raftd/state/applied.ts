@@ -3,6 +3,7 @@
 import { Database } from "bun:sqlite";
 import type { Statement } from "bun:sqlite";
 import { Journal } from "./journal.ts";
+import { recount } from "./recount.ts";
 import type { Applied, ApplyEntry } from "./store-types.ts";
 
 /** Reads it and gives the journal the content hash that goes with it. */
@@ -53,7 +54,8 @@ export class AppliedRow {
   }
 }
 
-/** How far a state file is, when it is one and is whole; "position": wholeness was looked at before. */
+/** How far a state file is, when it is one and is whole, to the last bit of its rows; "position":
+ *  wholeness was looked at before. */
 export function inspectStateFile(
   file: string,
   depth: "whole" | "position" = "whole",
@@ -65,7 +67,10 @@ export function inspectStateFile(
       const [verdict] = db.query("PRAGMA quick_check(1)").values();
       if (verdict?.[0] !== "ok") return undefined;
     }
-    return readApplied(db, new Journal(db));
+    const journal = new Journal(db);
+    const applied = readApplied(db, journal);
+    if (depth === "whole" && recount(db) !== journal.hash.sum) return undefined;
+    return applied;
   } catch {
     return undefined;
   } finally {

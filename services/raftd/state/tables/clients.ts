@@ -34,7 +34,7 @@ export class ClientTable {
     this.#remove = db.prepare("DELETE FROM clients WHERE client = ?");
     for (const row of db.query("SELECT client, outcomes FROM clients ORDER BY client").values()) {
       const [client, blob] = row as [string, Uint8Array];
-      this.#rows.set(client, { ...decode(blob), savedHash: hashOf(client, blob) });
+      this.#rows.set(client, { ...decode(blob), savedHash: clientHash(client, blob) });
     }
   }
 
@@ -95,7 +95,7 @@ export class ClientTable {
       const blob = encode(row);
       this.#put.run(client, blob);
       if (row.savedHash !== 0) this.#hash.remove(row.savedHash);
-      row.savedHash = hashOf(client, blob);
+      row.savedHash = clientHash(client, blob);
       this.#hash.add(row.savedHash);
     }
     this.#changed.clear();
@@ -108,7 +108,7 @@ export function carryClients(from: Database, to: Database, hash: ContentHash): v
   const rows = from.query("SELECT client, outcomes FROM clients ORDER BY client");
   for (const row of rows.iterate() as Iterable<{ client: string; outcomes: Uint8Array }>) {
     put.run(row.client, row.outcomes);
-    hash.add(hashOf(row.client, row.outcomes));
+    hash.add(clientHash(row.client, row.outcomes));
   }
 }
 
@@ -192,6 +192,6 @@ function isPlain(outcome: Outcome): boolean {
   return outcome.errorCode === 0 && outcome.txn === null && outcome.batch.length === 0;
 }
 
-function hashOf(client: string, blob: Uint8Array): number {
+export function clientHash(client: string, blob: Uint8Array): number {
   return rowHash(hashTables.client, encoder.encode(client), blob, 0, 0);
 }

@@ -173,7 +173,7 @@ function trimFlags(flags: Uint8Array): Uint8Array {
   return flags.length > 0 && flags.some((byte) => byte !== 0) ? flags : none;
 }
 
-function entryHash(entry: KvEntry): number {
+export function entryHash(entry: KvEntry): number {
   let extra = entry.lockIndex;
   for (const byte of entry.flags) extra = (extra * 257 + byte) >>> 0;
   for (let i = 0; i < entry.session.length; i++) {
