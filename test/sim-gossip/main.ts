@@ -57,11 +57,16 @@ function spread(size: number): void {
         `all ${seconds(allMs)} s; from first to all ${inRounds} rounds`,
     );
   }
+  const cpuBefore = process.cpuUsage();
   const traffic = measureTraffic(world, 60);
+  const { user, system } = process.cpuUsage(cpuBefore);
+  // The simulator's own part is in it: an upper bound for the machine.
+  const cpuShare = (user + system) / 1e6 / 60 / size;
   console.log(
     `quiet    ${traffic.packetsPerSecond.toFixed(2)} packets/s, ` +
       `${traffic.bytesPerSecond.toFixed(0)} B/s, ` +
-      `streams ${traffic.streamBytesPerSecond.toFixed(0)} B/s per node`,
+      `streams ${traffic.streamBytesPerSecond.toFixed(0)} B/s, ` +
+      `CPU ${(cpuShare * 100).toFixed(3)} % of a core per node`,
   );
   console.log(`real     ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
