@@ -96,6 +96,7 @@ class TestServer {
       logWritten: () => {},
       late: () => {},
       garbage: () => {},
+      damaged: () => {},
       failed: (reason) => {
         throw new Error(reason);
       },

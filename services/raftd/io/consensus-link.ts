@@ -22,6 +22,8 @@ export type OnTurn = (packed: Uint8Array[], effects: MainEffect[]) => void;
 /** What consensus tells of itself besides. */
 export interface ConsensusEvents {
   disk(isFull: boolean, freeBytes: number): void;
+  /** Entries of the log failed their checksum; it was cut there. */
+  damaged(firstIndex: number, lastIndex: number): void;
   logWritten(tookMs: number): void;
   late(lateMs: number): void;
   garbage(address: string, reason: string): void;
@@ -140,6 +142,10 @@ export class ConsensusLink {
         return this.#events.disk(message.isFull, message.freeBytes);
       case "late":
         return this.#events.late(message.lateMs);
+      case "damaged": {
+        const { lastIndex, promised } = message;
+        return this.#events.damaged(lastIndex + 1, promised.index);
+      }
       case "garbage":
         return this.#events.garbage(message.address, message.reason);
       case "status":

@@ -21,6 +21,11 @@ export class ConsensusReports implements ConsensusEvents {
     else log.info({ freeBytes }, "disk space is back: writes are accepted");
   }
 
+  damaged(firstIndex: number, lastIndex: number): void {
+    const text = "log.db is damaged from firstIndex on: cut there, the leader sends it again";
+    this.#context.log.error({ firstIndex, lastIndex }, text);
+  }
+
   logWritten(tookMs: number): void {
     this.#metrics.commitSeconds.observe(tookMs / 1000);
   }

@@ -154,7 +154,9 @@ class Consensus {
         ...content.configurations.filter(({ index }) => index > configuration.index),
       ],
     };
-    this.#feed = new EntryFeed(applied.index, content.lastIndex);
+    const { lastIndex, promised } = content;
+    if (promised !== undefined) this.#post({ kind: "damaged", lastIndex, promised });
+    this.#feed = new EntryFeed(applied.index, lastIndex);
     this.#raft = new Raft({ id, settings, random: new Random(seed), restored });
     this.#setConfiguration(this.#raft.status(bootTimeMs()).configuration);
     this.#port = openServerPort({

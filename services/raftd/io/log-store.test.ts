@@ -133,3 +133,18 @@ test("a damaged entry cuts the log there, and the old end is told", () => {
   again.write([{ entries: range(4, 6, 2) }]);
   expect(again.open().promised).toBeUndefined();
 });
+
+test("a column that says something else than its record is damage as well", () => {
+  for (const change of ["term = 9", "idx = 50", "is_configuration = 1"]) {
+    const path = newPath();
+    const store = new LogStore(path);
+    store.write([{ entries: range(1, 6) }]);
+    store.close();
+    const db = new Database(path);
+    db.run(`UPDATE entries SET ${change} WHERE idx = 5`);
+    db.close();
+    const { lastIndex, promised } = new LogStore(path).open();
+    expect([change, lastIndex]).toEqual([change, 4]);
+    expect(promised!.index).toBeGreaterThan(5);
+  }
+});

@@ -115,7 +115,7 @@ export class LogStore {
       if (row.idx !== fromIndex + entries.length) break;
       bytes += row.record.byteLength;
       if (entries.length > 0 && bytes > bytesMax) break;
-      if ((Bun.hash.crc32(row.record) >>> 0) !== row.crc) {
+      if (!isWhole(row)) {
         if (entries.length > 0) break;
         throw new CuriaError(
           "internal",
@@ -139,7 +139,7 @@ export class LogStore {
     let lastRecord: Uint8Array | undefined;
     let damaged: number | undefined;
     for (const row of this.#read.iterate(base.index + 1, -1)) {
-      if (row.idx !== last.index + 1 || (Bun.hash.crc32(row.record) >>> 0) !== row.crc) {
+      if (row.idx !== last.index + 1 || !isWhole(row)) {
         damaged = last.index + 1;
         break;
       }
@@ -224,6 +224,14 @@ export class LogStore {
   close(): void {
     this.#db.close();
   }
+}
+
+/** The columns repeat what the record says, and are not under its checksum. */
+function isWhole({ idx, term, is_configuration: isConfiguration, crc, record }: Row): boolean {
+  if ((Bun.hash.crc32(record) >>> 0) !== crc) return false;
+  const entry = decodeEntry(record);
+  return entry.index === idx && entry.term === term &&
+    (entry.kind === "configuration") === (isConfiguration === 1);
 }
 
 const TRIM_ROWS = 500;

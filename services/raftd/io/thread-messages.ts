@@ -93,6 +93,8 @@ export type FromConsensus =
     commitsMs: number[];
   }
   | { kind: "disk"; isFull: boolean; freeBytes: number }
+  /** Entries after `lastIndex` were cut off, up to the promised one: the leader has to send them. */
+  | { kind: "damaged"; lastIndex: number; promised: LogPosition }
   /** The consensus worker had no processor when it wanted one. */
   | { kind: "late"; lateMs: number }
   /** A connection to the server port that was refused or closed for what it sent. */
