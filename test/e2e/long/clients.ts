@@ -8,7 +8,7 @@ import type { TestNode } from "../node.ts";
 /** After so long an answer is given up: the call may have taken effect or not. */
 const callTimeoutMs = 8_000;
 /** Calls on the keys in use before there are new ones; the search for an order grows with them. */
-const callsPerKey = 60;
+const callsPerKey = 40;
 /** Transactions join two of them. */
 const openKeys = 6;
 

@@ -101,6 +101,7 @@ test(`what clients are told under faults for ${minutes} minutes is linearizable`
     return lists.every(({ ok }) => ok) && texts.every((text) => text === texts[0]);
   }, () => log.slice(-20).join("\n"));
   const groups = clients.history.groups();
+  const startedMs = performance.now();
   const verdicts = new Map<string, number>();
   for (const [key, calls] of groups) {
     const verdict = checkLinearizable(calls);
@@ -110,7 +111,8 @@ test(`what clients are told under faults for ${minutes} minutes is linearizable`
   console.log(
     `${log.length} faults ${JSON.stringify(Object.fromEntries(counts))}, ` +
       `${clients.answered} calls answered, ${clients.unanswered} not, ` +
-      `${groups.size} groups of keys: ${JSON.stringify(Object.fromEntries(verdicts))}`,
+      `${groups.size} groups of keys: ${JSON.stringify(Object.fromEntries(verdicts))}, ` +
+      `checked in ${Math.round(performance.now() - startedMs)} ms`,
   );
   expect(verdicts.get("not-linearizable")).toBeUndefined();
   // A group with too many open calls is no proof; they must be few.
