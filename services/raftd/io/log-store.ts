@@ -2,7 +2,6 @@
 // transaction (group commit). Nothing here knows of threads: log-writer.ts runs it in a worker.
 
 import { Database, type Statement } from "bun:sqlite";
-import { statSync } from "node:fs";
 import { CuriaError } from "#shared/errors.ts";
 import { type LogStep, LogWeight } from "../core/raft/log-weight.ts";
 import type { TermStart } from "../core/raft/machine.ts";
@@ -50,7 +49,6 @@ const schema = `
 `;
 
 export class LogStore {
-  readonly #path: string;
   readonly #db: Database;
   readonly #insert: Statement;
   readonly #truncate: Statement;
@@ -58,9 +56,9 @@ export class LogStore {
   readonly #sizes: Statement<{ idx: number; length: number }, [number, number]>;
   readonly #read: Statement<Row, [number, number]>;
   #compactThrough = 0;
+  #hasTrimmed = false;
 
   constructor(path: string) {
-    this.#path = path;
     this.#db = new Database(path, { create: true, strict: true });
     this.#db.run("PRAGMA auto_vacuum = INCREMENTAL");
     this.#db.run("PRAGMA journal_mode = WAL");
@@ -193,16 +191,17 @@ export class LogStore {
     const through = this.#trimThrough();
     if (through !== undefined) {
       this.#trim.run(through);
-      return true;
+      return this.#hasTrimmed = true;
     }
     const free = this.#db.query<{ freelist_count: number }, []>("PRAGMA freelist_count").get()!;
     // Some free pages stay, since a running log needs them again at once.
     if (free.freelist_count > FREE_PAGES_KEPT) {
       this.#db.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
-      return true;
+      return this.#hasTrimmed = true;
     }
-    if (this.#walBytes() > WAL_BYTES_KEPT) this.#db.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
-    return false;
+    // The file itself shrinks only now.
+    if (this.#hasTrimmed) this.#db.query("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    return this.#hasTrimmed = false;
   }
 
   /** The last entry of the next slice: few when they are large. */
@@ -215,10 +214,6 @@ export class LogStore {
       if (bytes > TRIM_BYTES) break;
     }
     return through;
-  }
-
-  #walBytes(): number {
-    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   close(): void {

@@ -89,11 +89,18 @@ export class Snapshots {
   /** Gives the space of deleted rows back, also when nothing more is written. */
   #trimLater(store: Store): void {
     store.space.measure();
+    let hasTrimmed = false;
     const trim = () => {
       this.#trimTimer = undefined;
-      if (store === this.#files.current && store.space.trimSlice()) again();
+      if (store !== this.#files.current) return;
+      if (store.space.trimSlice()) {
+        hasTrimmed = true;
+        return again();
+      }
+      // The file itself shrinks only with a checkpoint.
+      if (hasTrimmed) this.#checkpoint(store).catch(() => {});
     };
-    const again = () => this.#trimTimer ??= setTimeout(trim, TRIM_PAUSE_MS);
+    const again = () => void (this.#trimTimer ??= setTimeout(trim, TRIM_PAUSE_MS));
     again();
   }
 
