@@ -23,7 +23,8 @@ export class ConsensusReports implements ConsensusEvents {
 
   damaged(firstIndex: number, lastIndex: number): void {
     const text = "log.db is damaged from firstIndex on: cut there, the leader sends it again";
-    this.#context.log.error({ firstIndex, lastIndex }, text);
+    const isKnown = lastIndex < Number.MAX_SAFE_INTEGER;
+    this.#context.log.error({ firstIndex, lastIndex: isKnown ? lastIndex : "unknown" }, text);
   }
 
   logWritten(tookMs: number): void {

@@ -2,6 +2,7 @@
 // transaction (group commit). Nothing here knows of threads: log-writer.ts runs it in a worker.
 
 import { Database, type Statement } from "bun:sqlite";
+import { rmSync } from "node:fs";
 import { CuriaError } from "#shared/errors.ts";
 import { type LogStep, LogWeight } from "../core/raft/log-weight.ts";
 import type { TermStart } from "../core/raft/machine.ts";
@@ -48,6 +49,10 @@ const schema = `
   INSERT OR IGNORE INTO positions VALUES ('base', 0, 0), ('promised', 0, 0);
 `;
 
+export class DamagedPages extends Error {
+  readonly code = "SQLITE_CORRUPT";
+}
+
 export class LogStore {
   readonly #db: Database;
   readonly #insert: Statement;
@@ -76,6 +81,16 @@ export class LogStore {
     this.#read = this.#db.query(
       "SELECT idx, term, is_configuration, crc, record FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?",
     );
+  }
+
+  /** A log without entries after `base` that once went as far as `promised`; not synced. */
+  static makeAfterDamage(path: string, base: LogPosition, promised: LogPosition): void {
+    rmSync(path, { force: true });
+    const store = new LogStore(path);
+    store.#setPosition("base", base);
+    store.#setPosition("promised", promised);
+    store.#db.run("PRAGMA journal_mode = DELETE");
+    store.close();
   }
 
   /** Returns when the changes are on the disk, all in one transaction. Throws on a disk that is full
@@ -125,8 +140,11 @@ export class LogStore {
     return entries;
   }
 
-  /** Verifies every entry; cuts the log at the first damaged one and says so. */
+  /** Verifies every entry; cuts the log at the first damaged one and says so. Throws when SQLite
+   *  finds its own pages damaged, since whole entries may be missing then. */
   open(): LogContent {
+    const [verdict] = this.#db.query("PRAGMA quick_check(1)").values();
+    if (verdict?.[0] !== "ok") throw new DamagedPages(`log.db is damaged: ${verdict?.[0]}`);
     const base = this.#position("base");
     // What an earlier run compacted and had not deleted yet.
     this.#compactThrough = base.index;

@@ -7,6 +7,7 @@ import type { LogPosition } from "../core/raft/messages.ts";
 import { packEntries } from "./entry-codec.ts";
 import type { WriterReply, WriterRequest } from "./log-writer.ts";
 
+type OpenRequest = Extract<WriterRequest, { kind: "open" }>;
 type ReadLog = Omit<Extract<Effect, { kind: "read-log" }>, "kind">;
 
 export class LogWriterLink {
@@ -15,11 +16,7 @@ export class LogWriterLink {
   #isWriting = false;
 
   constructor(
-    { folder, reserveBytes, stepsModule }: {
-      folder: string;
-      reserveBytes: number;
-      stepsModule?: string;
-    },
+    { folder, reserveBytes, applied, stepsModule }: Omit<OpenRequest, "kind">,
     reply: (reply: WriterReply) => void,
   ) {
     this.#worker = new Worker(workerFile("services/raftd/io/log-writer.ts"));
@@ -30,7 +27,7 @@ export class LogWriterLink {
       if (data.kind === "closed") this.#worker.terminate();
     };
     this.#worker.onerror = (event) => reply({ kind: "failed", reason: event.message });
-    this.#post({ kind: "open", folder, reserveBytes, stepsModule });
+    this.#post({ kind: "open", folder, reserveBytes, applied, stepsModule });
   }
 
   persist(effect: Persist): void {

@@ -7,12 +7,20 @@ import type { HardState } from "../core/raft/machine.ts";
 import type { LogPosition, ServerId } from "../core/raft/messages.ts";
 import { adoptEntries, packEntries } from "./entry-codec.ts";
 import { isDiskFull } from "../state/space.ts";
-import { type LogChange, type LogContent, LogStore } from "./log-store.ts";
+import { openLog } from "./log-repair.ts";
+import type { LogChange, LogContent, LogStore } from "./log-store.ts";
 import { listenerOf, type OnStep } from "./steps.ts";
 import { VoteFile } from "./vote-file.ts";
 
 export type WriterRequest =
-  | { kind: "open"; folder: string; reserveBytes: number; stepsModule?: string }
+  | {
+    kind: "open";
+    folder: string;
+    reserveBytes: number;
+    /** What the state has. */
+    applied: LogPosition;
+    stepsModule?: string;
+  }
   | {
     kind: "write";
     /** Number of the last persist in it. */
@@ -51,7 +59,10 @@ class LogWriter {
   readonly #onStep: OnStep;
 
   constructor(
-    { folder, reserveBytes, stepsModule }: Omit<Extract<WriterRequest, { kind: "open" }>, "kind">,
+    { folder, reserveBytes, applied, stepsModule }: Omit<
+      Extract<WriterRequest, { kind: "open" }>,
+      "kind"
+    >,
     reply: (reply: WriterReply, transfer?: ArrayBuffer[]) => void,
   ) {
     this.#folder = folder;
@@ -59,8 +70,8 @@ class LogWriter {
     this.#reply = reply;
     this.#onStep = listenerOf(stepsModule);
     this.#votes = new VoteFile(join(folder, "vote"));
-    this.#log = new LogStore(join(folder, "log.db"));
-    const content = this.#log.open();
+    const { log, content } = openLog(join(folder, "log.db"), applied, this.#votes.vote.term);
+    this.#log = log;
     reply({ kind: "opened", hardState: this.#votes.vote, content });
     this.#checkSpace();
     this.#spaceTimer = setInterval(() => this.#checkSpace(), SPACE_CHECK_MS);

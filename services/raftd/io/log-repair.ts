@@ -1,0 +1,62 @@
+// A log.db whose pages are damaged: the log begins anew where the state is, and remembers that there
+// was more, so that this server neither leads nor votes before it has entries of a later term.
+
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import type { LogPosition } from "../core/raft/messages.ts";
+import { type LogContent, LogStore } from "./log-store.ts";
+import { syncFolder } from "./vote-file.ts";
+
+export interface OpenedLog {
+  log: LogStore;
+  content: LogContent;
+}
+
+/** `applied` is what the state has, `term` the newest that this server voted in. */
+export function openLog(path: string, applied: LogPosition, term: number): OpenedLog {
+  if (existsSync(newFile(path))) replace(path);
+  let log: LogStore | undefined;
+  try {
+    log = new LogStore(path);
+    return { log, content: log.open() };
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    log?.close();
+  }
+  // What was lost is not known, but all of it is of this term at most.
+  const promised = { index: Number.MAX_SAFE_INTEGER, term };
+  const made = `${newFile(path)}.tmp`;
+  LogStore.makeAfterDamage(made, applied, promised);
+  sync(made);
+  renameSync(made, newFile(path));
+  syncFolder(dirname(path));
+  replace(path);
+  const repaired = new LogStore(path);
+  return { log: repaired, content: repaired.open() };
+}
+
+/** There is no way back from here: without its write-ahead log the old file could look sound, and be
+ *  an older one. A crash in the middle is finished at the next start. */
+function replace(path: string): void {
+  for (const suffix of ["-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  renameSync(newFile(path), path);
+  syncFolder(dirname(path));
+}
+
+function newFile(path: string): string {
+  return `${path}.new`;
+}
+
+function isDamage(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
+}
+
+function sync(file: string): void {
+  const fd = openSync(file, "r+");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
