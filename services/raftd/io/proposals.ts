@@ -4,6 +4,7 @@
 import { LogRecord, type Outcome } from "#proto/messages.js";
 import { CuriaError } from "#shared/errors.ts";
 import type { Refusal, ServerId } from "../core/raft/messages.ts";
+import { type Caller, Callers } from "./callers.ts";
 
 export interface ProposalsOptions {
   /** This server, as entries name their origin. */
@@ -17,12 +18,10 @@ export interface ProposalsOptions {
 
 type ProposalKind = "command" | "barrier";
 
-interface Waiting {
+interface Waiting extends Caller {
   kind: ProposalKind;
   bytes: Uint8Array;
   resolve(outcome: Outcome): void;
-  reject(error: CuriaError): void;
-  deadlineMs: number;
   /** It reached a leader's log at least once, so giving up leaves its outcome open. */
   mayBeApplied: boolean;
 }
@@ -35,27 +34,26 @@ export interface AppliedEntry {
   id: number;
 }
 
-const SWEEP_MS = 100;
-const RETRY_MS = 25;
-
 export class Proposals {
   readonly #options: ProposalsOptions;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #callers: Callers<Waiting>;
   /** Where in the log the proposals were said to be: index → proposal and term. */
   readonly #placed = new Map<number, { id: number; term: number }>();
-  readonly #parked = new Set<number>();
-  readonly #sweeper: Timer;
-  #retryTimer: Timer | undefined;
-  #nextId = 1;
   #ownSequence = 0;
   readonly #ownClient: string;
-  /** While the state is being replaced nobody is given up on: it goes on as soon as that is done. */
-  isHeld = false;
 
   constructor(options: ProposalsOptions, ownClient: string) {
     this.#options = options;
     this.#ownClient = ownClient;
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#callers = new Callers({
+      ask: (id, { bytes, kind }) => options.propose(id, bytes, kind),
+      tooLate,
+    });
+  }
+
+  /** Nobody is given up on for now. */
+  set isHeld(isHeld: boolean) {
+    this.#callers.isHeld = isHeld;
   }
 
   /** This server, as entries name it. */
@@ -64,7 +62,7 @@ export class Proposals {
   }
 
   get count(): number {
-    return this.#waiting.size;
+    return this.#callers.count;
   }
 
   /** Settles once the command is applied here, or cannot be any more. `command` is an encoded
@@ -88,11 +86,9 @@ export class Proposals {
   }
 
   #propose(kind: ProposalKind, bytes: Uint8Array, timeoutMs: number): Promise<Outcome> {
-    const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const deadlineMs = performance.now() + timeoutMs;
-      this.#waiting.set(id, { kind, bytes, resolve, reject, deadlineMs, mayBeApplied: false });
-      this.#options.propose(id, bytes, kind);
+      this.#callers.add({ kind, bytes, resolve, reject, deadlineMs, mayBeApplied: false });
     });
   }
 
@@ -104,7 +100,7 @@ export class Proposals {
 
   answered(ids: readonly number[], firstIndex: number, term: number): void {
     ids.forEach((id, n) => {
-      const waiting = this.#waiting.get(id);
+      const waiting = this.#callers.get(id);
       if (waiting === undefined) return;
       waiting.mayBeApplied = true;
       this.#placed.set(firstIndex + n, { id, term });
@@ -114,27 +110,20 @@ export class Proposals {
   refused(ids: readonly number[], refusal: Refusal, message: string): void {
     const error = finalRefusal(refusal, message);
     for (const id of ids) {
-      const waiting = this.#waiting.get(id);
+      const waiting = this.#callers.get(id);
       if (waiting === undefined) continue;
       if (refusal === "lost") waiting.mayBeApplied = true;
-      if (error === undefined) this.#parked.add(id);
+      if (error === undefined) this.#callers.park(id);
       else {
-        this.#waiting.delete(id);
+        this.#callers.remove(id);
         waiting.reject(error);
       }
     }
-    if (this.#parked.size > 0) this.#retryTimer ??= setTimeout(() => this.retry(), RETRY_MS);
   }
 
   /** Makes the refused proposals again: a leader is known, or it is time to try. */
   retry(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
-    for (const id of this.#parked) {
-      const waiting = this.#waiting.get(id);
-      if (waiting !== undefined) this.#options.propose(id, waiting.bytes, waiting.kind);
-    }
-    this.#parked.clear();
+    this.#callers.retry();
   }
 
   /** An entry was applied; settles the caller that waits for it. */
@@ -143,14 +132,12 @@ export class Proposals {
     if (placed !== undefined) {
       this.#placed.delete(entry.index);
       // Another term's entry took its place: it was never done.
-      if (placed.term !== entry.term && this.#waiting.has(placed.id)) {
-        this.refused([placed.id], "lost", "");
-      }
+      if (placed.term !== entry.term) this.refused([placed.id], "lost", "");
     }
     if (entry.origin !== this.#options.id || outcome === undefined) return;
-    const waiting = this.#waiting.get(entry.id);
+    const waiting = this.#callers.get(entry.id);
     if (waiting === undefined) return;
-    this.#waiting.delete(entry.id);
+    this.#callers.remove(entry.id);
     waiting.resolve(outcome);
   }
 
@@ -160,48 +147,29 @@ export class Proposals {
     for (const [index, { id }] of this.#placed) {
       if (index > throughIndex) continue;
       this.#placed.delete(index);
-      if (this.#waiting.has(id)) this.refused([id], "lost", "");
+      this.refused([id], "lost", "");
     }
   }
 
   close(): void {
-    clearInterval(this.#sweeper);
-    clearTimeout(this.#retryTimer);
-    this.#rejectAll("raftd is stopping");
+    this.#callers.close(new CuriaError("unavailable", "raftd is stopping"));
+    this.#placed.clear();
   }
 
   /** This server is no member any more: what waits is for others to do, or to say what came of it. */
   giveUp(): void {
-    this.#rejectAll("This server has left the cluster");
-  }
-
-  #rejectAll(reason: string): void {
-    for (const { reject } of this.#waiting.values()) {
-      reject(new CuriaError("unavailable", reason));
-    }
-    this.#waiting.clear();
-    this.#parked.clear();
+    this.#callers.rejectAll(new CuriaError("unavailable", "This server has left the cluster"));
     this.#placed.clear();
-  }
-
-  #sweep(): void {
-    if (this.isHeld) return;
-    const nowMs = performance.now();
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.deadlineMs > nowMs) continue;
-      this.#waiting.delete(id);
-      this.#parked.delete(id);
-      waiting.reject(
-        waiting.mayBeApplied
-          ? new CuriaError("outcome-unknown", "The write was not confirmed in time")
-          : new CuriaError("no-leader", "No cluster leader"),
-      );
-    }
   }
 }
 
 /** Own writes (duties of the leader) are few and awaited one by one. */
 const OWN_OPEN_MAX = 1_024;
+
+function tooLate({ mayBeApplied }: Waiting): CuriaError {
+  if (!mayBeApplied) return new CuriaError("no-leader", "No cluster leader");
+  return new CuriaError("outcome-unknown", "The write was not confirmed in time");
+}
 
 /** The refusals that trying again does not help, as the caller sees them. */
 function finalRefusal(refusal: Refusal, message: string): CuriaError | undefined {
