@@ -25,6 +25,7 @@ class FakeState {
   isMissing = false;
   generation = 1;
   isLeaderless = false;
+  lastContactMs = 0;
   readonly counts = { reads: 0, confirms: 0, watches: 0 };
   #stream: OutStream<WatchEventInput> | undefined;
   #watched = new Set<number>();
@@ -38,8 +39,8 @@ class FakeState {
         index,
         generation,
         appliedIndex: index,
-        knownLeader: true,
-        lastContactMs: 0,
+        knownLeader: this.lastContactMs === 0,
+        lastContactMs: this.lastContactMs,
         notFound,
       };
     };
@@ -78,6 +79,12 @@ class FakeState {
 
   touch(): void {
     this.#stream?.write({ changed: { watches: [...this.#watched], index: this.index } });
+  }
+
+  bookmark(): void {
+    const { index, lastContactMs } = this;
+    const knownLeader = lastContactMs === 0;
+    this.#stream?.write({ bookmark: { index, generation: 1, knownLeader, lastContactMs } });
   }
 
   get watched(): number {
@@ -164,6 +171,29 @@ test("stale reads need no call while bookmarks come", async () => {
   const { state, reads } = await setUp();
   for (let i = 0; i < 5; i++) await reads.serve(plan, { ...options, mode: "stale" });
   expect(state.counts).toMatchObject({ reads: 2, confirms: 0 });
+});
+
+test("without a leader the last contact grows while nothing is told; a bound near it asks", async () => {
+  const { state, reads } = await setUp();
+  const stale = { ...options, mode: "stale" as const };
+  for (let i = 0; i < 3; i++) await reads.serve(plan, stale);
+  state.lastContactMs = 5_000;
+  state.bookmark();
+  const shown = async () => {
+    const { headers } = await reads.serve(plan, stale);
+    return Number(/X-Consul-LastContact: (\d+)/i.exec(headers)![1]);
+  };
+  while (await shown() < 5_000) await Bun.sleep(1);
+  const first = await shown();
+  while (await shown() <= first) await Bun.sleep(1);
+
+  const { reads: before } = state.counts;
+  await reads.serve(plan, { ...stale, staleMaxMs: 60_000 });
+  expect(state.counts.reads).toBe(before);
+  state.lastContactMs = 100;
+  const answer = await reads.serve(plan, { ...stale, staleMaxMs: 6_000 });
+  expect(answer.headers).toMatch(/X-Consul-LastContact: 100\r\n/i);
+  expect(state.counts.reads).toBe(before + 1);
 });
 
 test("a token or another datacenter is never answered from what is kept", async () => {

@@ -11,7 +11,7 @@ import { type ReadEntry, withReadHeaders } from "./entry.ts";
 import type { Evaluation, ReadPlan } from "./plan.ts";
 import { ReadCache } from "./read-cache.ts";
 import { largeBytes } from "../zip.ts";
-import { WatchHub } from "./watch-hub.ts";
+import { contactAgeMaxMs, WatchHub } from "./watch-hub.ts";
 
 export interface ReadsOptions {
   client: BusClient;
@@ -63,9 +63,14 @@ export class Reads {
   async serve(plan: ReadPlan, options: ReadOptions): Promise<Answer> {
     try {
       if (options.isCached) return await this.#serveCached(plan, options);
-      const evaluation = await this.evaluate(plan, options.mode, options);
+      let evaluation = await this.evaluate(plan, options.mode, options);
       const { mode, staleMaxMs } = options;
-      const isTooOld = mode === "stale" && staleMaxMs > 0 && evaluation.lastContactMs > staleMaxMs;
+      const isBounded = mode === "stale" && staleMaxMs > 0;
+      if (isBounded && evaluation.lastContactMs + contactAgeMaxMs > staleMaxMs) {
+        // What was kept tells the contact of a while ago: near the bound only the truth will do.
+        evaluation = await this.ask(plan, mode, options);
+      }
+      const isTooOld = isBounded && evaluation.lastContactMs > staleMaxMs;
       if (!isTooOld) return withReadHeaders(plan, evaluation, mode, false);
       const fresh = await this.evaluate(plan, "default", options);
       return withReadHeaders(plan, fresh, "default", false);

@@ -26,6 +26,8 @@ export interface Watcher {
 type Proven = (isProven: boolean) => void;
 
 const reopenMs = 200;
+/** Bookmarks come each second; without several of them nothing is known. */
+export const contactAgeMaxMs = 3_000;
 const directPeer = "raftd";
 
 export class WatchHub {
@@ -81,9 +83,14 @@ export class WatchHub {
     return this.#watchers.size;
   }
 
-  /** The server's contact with its leader, while the bookmarks that tell it keep coming. */
+  /** The server's contact with its leader, while the bookmarks that tell it keep coming. That a
+   *  leader is lost or found is told at once, so without one nothing but time goes on. */
   contact(nowMs: number): Contact | undefined {
-    return this.isOpen && nowMs - this.#contactAtMs < 3_000 ? this.#contact : undefined;
+    const toldAgoMs = nowMs - this.#contactAtMs;
+    if (!this.isOpen || toldAgoMs >= contactAgeMaxMs) return undefined;
+    const { knownLeader, lastContactMs } = this.#contact;
+    if (knownLeader) return this.#contact;
+    return { knownLeader, lastContactMs: lastContactMs + Math.round(toldAgoMs) };
   }
 
   // ---- watches
