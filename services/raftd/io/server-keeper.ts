@@ -1,10 +1,11 @@
 // The leader's hand that keeps the Raft configuration: watches the servers' health, adds, promotes
 // and removes them one at a time.
 
+import { Command, DocumentVerb } from "#proto/messages.js";
 import { Gossip } from "#proto/services.ts";
 import type { BusClient } from "#shared/bus/client.ts";
 import type { DaemonContext } from "#shared/daemon.ts";
-import { parseDurationMs } from "#shared/consul/duration.ts";
+import { formatDurationMs, parseDurationMs } from "#shared/consul/duration.ts";
 import {
   type AutopilotSettings,
   healthBody,
@@ -18,6 +19,7 @@ import type { Store } from "../state/store.ts";
 import type { ConsensusLink } from "./consensus-link.ts";
 import type { Members } from "./members.ts";
 import type { Operator } from "./operator.ts";
+import type { Proposals } from "./proposals.ts";
 import type { Replica } from "./replica.ts";
 
 export interface ServerKeeperParts {
@@ -26,9 +28,13 @@ export interface ServerKeeperParts {
   members: Members;
   replica: Replica;
   operator: Operator;
+  proposals: Proposals;
   files: { readonly current: Store };
   link: ConsensusLink;
 }
+
+const SEED_TIMEOUT_MS = 5_000;
+const stored = { kind: "autopilot-config", id: "autopilot" } as const;
 
 export class ServerKeeper {
   readonly #parts: ServerKeeperParts;
@@ -50,6 +56,7 @@ export class ServerKeeper {
     const wallMs = Date.now();
     const status = await link.status();
     if (status.role !== "leader") return;
+    if (this.#stored() === undefined) await this.#seed();
     this.#healths.observe(this.#facts(status), status, settings, wallMs);
     const step = nextServerStep({
       self: context.identity.nodeId,
@@ -95,17 +102,43 @@ export class ServerKeeper {
     });
   }
 
-  /** The replicated configuration, else the node's own, which seeds it. */
+  #stored() {
+    return this.#parts.files.current.tables.documents.find(stored.kind, stored.id);
+  }
+
+  /** The first leader's own settings become those of the cluster; from then on only the operator
+   *  changes them. */
+  async #seed(): Promise<void> {
+    const { context, proposals } = this.#parts;
+    const own = context.config.autopilot;
+    const bodyJson = new TextEncoder().encode(JSON.stringify({
+      CleanupDeadServers: own.cleanupDeadServers,
+      LastContactThreshold: formatDurationMs(own.lastContactThresholdMs),
+      MaxTrailingLogs: own.maxTrailingLogs,
+      MinQuorum: own.minQuorum,
+      ServerStabilizationTime: formatDurationMs(own.serverStabilizationTimeMs),
+      RedundancyZoneTag: "",
+      DisableUpgradeMigration: false,
+      UpgradeVersionTag: "",
+    }));
+    const document = { ...stored, bodyJson };
+    const command = Command.encode({
+      document: { verb: DocumentVerb.DOCUMENT_CAS, document, index: 0 },
+    });
+    await proposals.propose(command.finish(), undefined, SEED_TIMEOUT_MS);
+  }
+
+  /** The replicated configuration; until it is there the node's own. */
   #settings(): AutopilotSettings {
-    const { files, context } = this.#parts;
+    const { context } = this.#parts;
     const own = context.config.autopilot;
     const defaults: AutopilotSettings = {
       ...own,
       serverStabilizationMs: own.serverStabilizationTimeMs,
     };
-    const stored = files.current.tables.documents.find("autopilot-config", "autopilot");
-    if (stored === undefined) return defaults;
-    const given = JSON.parse(new TextDecoder().decode(stored.bodyJson)) as Record<string, unknown>;
+    const row = this.#stored();
+    if (row === undefined) return defaults;
+    const given = JSON.parse(new TextDecoder().decode(row.bodyJson)) as Record<string, unknown>;
     return {
       cleanupDeadServers: given["CleanupDeadServers"] !== false,
       lastContactThresholdMs: parseDurationMs(String(given["LastContactThreshold"] ?? "200ms")),
