@@ -6,6 +6,8 @@ import { Cluster } from "./cluster.ts";
 import { type TestNode, until } from "./node.ts";
 
 const holdMs = 2_000;
+/** How long a message between two daemons may take on a busy machine. */
+const contactSlackMs = 400;
 const cluster = new Cluster({
   servers: 3,
   config: {
@@ -22,10 +24,16 @@ interface Stale {
   body: string;
   knowsLeader: string | null;
   lastContactMs: number;
+  /** When it was asked for, and when it was there. */
+  askedMs: number;
+  hereMs: number;
 }
 async function stale(node: TestNode, key: string): Promise<Stale> {
+  const askedMs = performance.now();
   const response = await node.fetch(`/v1/kv/${key}?raw&stale`);
   return {
+    askedMs,
+    hereMs: performance.now(),
     body: await response.text(),
     knowsLeader: response.headers.get("X-Consul-KnownLeader"),
     lastContactMs: Number(response.headers.get("X-Consul-LastContact")),
@@ -76,6 +84,16 @@ test("3 of 3, 2 of 3, 1 of 3, 2 of 3", async () => {
     return later.lastContactMs > first.lastContactMs + 500;
   }, () => JSON.stringify([first, later]));
   expect(later).toMatchObject({ body: "two", knowsLeader: "false" });
+  // It grows as time does, but for the way of what was told.
+  const grownMs = later.lastContactMs - first.lastContactMs;
+  expect(grownMs).toBeGreaterThan(later.askedMs - first.hereMs - contactSlackMs);
+  expect(grownMs).toBeLessThan(later.hereMs - first.askedMs + contactSlackMs);
+  const counted = await Promise.all(Array.from({ length: 5 }, () => stale(last, "two")));
+  for (const each of counted) expect(each.lastContactMs).toBeGreaterThan(first.lastContactMs);
+  const bounded = await last.fetch("/v1/kv/two?raw&max_stale=10m");
+  expect([bounded.status, await bounded.text()]).toEqual([200, "two"]);
+  const tooOld = await last.fetch("/v1/kv/two?raw&max_stale=100ms");
+  expect([tooOld.status, (await tooOld.text()).trim()]).toEqual([500, "No cluster leader"]);
   expect(await last.json<string>("/v1/status/leader")).toBe("");
 
   leader.start();
