@@ -245,6 +245,23 @@ function rotation(pool: MixedPool): void {
     expect(primaries()).toEqual(["32", "32", "32"]);
   }, 180_000);
 
+  test("a stranger's key opens no door, and who has it learns why", async () => {
+    const keys = [k1];
+    const own = await OwnNode.start("stranger", { keys });
+    const serf = await SerfAgent.start("foreigner", pool.folder, { keys });
+    try {
+      await expect(own.join(pool.serfs[0]!.port)).rejects.toThrow("may not have our gossip key");
+      await expect(own.join(pool.owns[0]!.loop.port)).rejects.toThrow("no installed key opens");
+      const { code } = await serf.run("join", `127.0.0.1:${pool.owns[0]!.loop.port}`);
+      expect(code).toBe(1);
+      await until("serf's log says why", () => /[Nn]o installed keys could decrypt/.test(serf.log));
+      expect(pool.owns[0]!.members().has("stranger")).toBe(false);
+      expect(pool.owns[0]!.members().has("foreigner")).toBe(false);
+    } finally {
+      await Promise.all([own.stop(), serf.stop()]);
+    }
+  }, 180_000);
+
   test("we rotate it back", async () => {
     const own = pool.owns[1]!;
     let ask = 100;

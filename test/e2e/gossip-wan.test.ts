@@ -78,6 +78,17 @@ test("the WAN pool has the servers of both, under their datacenters' names", asy
   ]);
 });
 
+test("a server is joined to the WAN pool by hand, a client is not", async () => {
+  expect(await said(server1, "join", "-wan", net(3))).toBe(
+    "Successfully joined cluster by contacting 1 nodes.\n",
+  );
+  const refused = await curia(client1, "join", "-wan", net(3));
+  expect([refused.status, refused.err]).toEqual([
+    1,
+    expect.stringContaining("Must be a server with WAN gossip enabled"),
+  ]);
+});
+
 test("datacenters are known on servers and on clients, nearest first", async () => {
   expect(await server1.json<string[]>("/v1/catalog/datacenters")).toEqual(["dc1", "dc2"]);
   expect(await client1.json<string[]>("/v1/catalog/datacenters")).toEqual(["dc1", "dc2"]);
@@ -234,4 +245,10 @@ test("a server that leaves has left both pools, and its datacenter is forgotten"
     async () => (await wan(server1))["server-2.dc2"] === 3,
   );
   expect(await client1.json<string[]>("/v1/catalog/datacenters")).toEqual(["dc1"]);
+  await said(server1, "force-leave", "-wan", "-prune", "server-2.dc2");
+  await until(
+    "the WAN pool has forgotten it",
+    30_000,
+    async () => Bun.deepEquals(await wan(server1), { "server-1.dc1": 1 }),
+  );
 });
