@@ -119,7 +119,8 @@ export class TcpPort {
     });
   }
 
-  /** Who has another key cannot read our answer either, but from that it knows why. */
+  /** Who has another key cannot read our answer either, but from that it knows why; memberlist does
+   *  the same. */
   #refuse(error: WireError, from: Endpoint, socket: Socket): void {
     this.#counts.streamsRefused++;
     this.#events.refused(from, error.message);
@@ -185,14 +186,7 @@ export class TcpPort {
       }
     });
     socket.on("error", (error: NodeJS.ErrnoException) => fail(reasonOf(error)));
-    socket.on("close", () => fail(this.#closedReason()));
-  }
-
-  /** What memberlist does with a stream that it cannot open. */
-  #closedReason(): string {
-    const isSealed = this.#envelope.sealer !== undefined && this.#envelope.sealOutgoing;
-    const hint = isSealed ? " without an answer: it may not have our gossip key" : "";
-    return `the peer closed the connection${hint}`;
+    socket.on("close", () => fail("the peer closed the connection"));
   }
 
   async stop(): Promise<void> {
