@@ -24,7 +24,6 @@ const rows: string[][] = [];
 
 async function row(work: string, node: TestNode, path: string, script?: string): Promise<string> {
   const load = { url: node.http + path, connections, script };
-  await measure({ ...load, seconds: 1 });
   const { perSecond, p50Ms, p99Ms, errors } = await measure({ ...load, seconds });
   const failed = errors === 0 ? "" : `, ${errors} errors`;
   const text = `${Math.round(perSecond)}/s, p50 ${p50Ms.toFixed(2)}, p99 ${p99Ms.toFixed(2)} ms`;

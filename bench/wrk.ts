@@ -16,7 +16,16 @@ export interface Rate {
   errors: number;
 }
 
-export async function measure({ url, seconds, connections = 64, script }: Load): Promise<Rate> {
+/** Both what is measured and its floor are compiled while they run: the first seconds tell of that. */
+const warmUpSeconds = 3;
+
+/** The rate after a warm-up that does not count. */
+export async function measure(load: Load): Promise<Rate> {
+  await run({ ...load, seconds: warmUpSeconds });
+  return await run(load);
+}
+
+async function run({ url, seconds, connections = 64, script }: Load): Promise<Rate> {
   const args = ["-t2", `-c${connections}`, `-d${seconds}s`, "--latency"];
   if (script !== undefined) args.push("-s", script);
   const wrk = Bun.spawn(["wrk", ...args, url], { stdout: "pipe", stderr: "inherit" });
