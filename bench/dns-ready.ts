@@ -71,6 +71,8 @@ async function kills(count: number): Promise<void> {
 
 /** Registers at the node's agent and asks the node's DNS. */
 async function registrations(what: string, node: TestNode, count: number): Promise<void> {
+  // A daemon that is still starting would be measured, not the way of a registration.
+  await node.allReady(["raftd", "checkd", "dnsd", "apid"]);
   const client = await new DnsClient(node.address).open();
   const foundMs: number[] = [], answeredMs: number[] = [], writtenMs: number[] = [];
   for (let n = 0; n < count; n++) {

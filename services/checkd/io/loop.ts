@@ -12,6 +12,7 @@ import type { Catalog } from "./catalog.ts";
 import type { LocalStore } from "./local-store.ts";
 import type { ProbeRunner } from "./probe-runner.ts";
 import { Timers } from "./timers.ts";
+import { WriteTurns } from "./write-turns.ts";
 
 export interface LoopParts {
   agent: Agent;
@@ -31,6 +32,7 @@ interface SettleWaiter {
 export class Loop {
   readonly #parts: LoopParts;
   readonly #timers = new Timers((name) => this.do((agent, nowMs) => agent.timerFired(name, nowMs)));
+  readonly #turns = new WriteTurns();
   #settleWaiters: SettleWaiter[] = [];
   readonly #changeWaiters = new Set<() => void>();
   #seenVersion = 0;
@@ -49,11 +51,12 @@ export class Loop {
     if (this.#isStopped) return Promise.resolve();
     const { agent, clock } = this.#parts;
     const effects = act(agent, clock.nowMs());
-    const writes: Promise<void>[] = [];
+    const orders: (() => Promise<void>)[] = [];
     for (const effect of effects) {
       const write = this.#perform(effect);
-      if (write !== undefined) writes.push(write);
+      if (write !== undefined) orders.push(write);
     }
+    const writes = orders.map((write) => this.#turns.write(write));
     this.#tellChange();
     if (writes.length === 0) return Promise.resolve();
     const durable = Promise.all(writes).then(() => {}, (error: unknown) => {
@@ -113,8 +116,8 @@ export class Loop {
     for (const tell of waiters) tell();
   }
 
-  /** A promise only for what must be durable. */
-  #perform(effect: AgentEffect): Promise<void> | undefined {
+  /** A write only for what must be durable. */
+  #perform(effect: AgentEffect): (() => Promise<void>) | undefined {
     const { store, probes, clock, metrics, log } = this.#parts;
     switch (effect.kind) {
       case "set-timer":
@@ -135,7 +138,7 @@ export class Loop {
       case "read-catalog":
         return void this.#read();
       case "push":
-        return void this.#push(effect.group);
+        return void this.#turns.pushing(this.#push(effect.group));
       case "settled":
         return this.#settle(effect.revision, effect.isOk);
       case "report":
@@ -145,15 +148,17 @@ export class Loop {
         log.info(effect.due, "service deregistered: its check was critical for too long");
         return undefined;
       case "save-service":
-        return store.saveService(effect.entry);
+        return () => store.saveService(effect.entry);
       case "forget-service":
-        return store.removeService(effect.id);
+        return () => store.removeService(effect.id);
       case "save-check":
-        return store.saveCheck(effect.entry);
+        return () => store.saveCheck(effect.entry);
       case "forget-check":
-        return store.removeCheck(effect.id);
-      case "save-ttl":
-        return store.saveTtl(effect.checkId, effect, clock.wallMs() + effect.ttlMs);
+        return () => store.removeCheck(effect.id);
+      case "save-ttl": {
+        const expiresWallMs = clock.wallMs() + effect.ttlMs;
+        return () => store.saveTtl(effect.checkId, effect, expiresWallMs);
+      }
       default:
         return effect satisfies never;
     }
