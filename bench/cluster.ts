@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Cluster } from "../test/e2e/cluster.ts";
 import type { TestNode } from "../test/e2e/node.ts";
-import { table } from "./figures.ts";
+import { machineNote, table } from "./figures.ts";
 import { memoryMb } from "./processes.ts";
 import { measure } from "./wrk.ts";
 
@@ -31,6 +31,7 @@ async function row(work: string, node: TestNode, path: string, script?: string):
   return text + failed;
 }
 
+console.log(`before: ${machineNote()}`);
 try {
   await cluster.start();
   const leader = await cluster.leader();
@@ -50,3 +51,4 @@ try {
   await cluster.remove();
 }
 console.log(table([`${connections} connections`, "on the leader", "on a follower"], rows));
+console.log(`after: ${machineNote()}`);

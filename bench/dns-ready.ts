@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { Cluster } from "../test/e2e/cluster.ts";
 import type { TestNode } from "../test/e2e/node.ts";
 import { DnsClient } from "./dns-client.ts";
-import { formatSpread, histogram, spreadOf } from "./figures.ts";
+import { formatSpread, histogram, machineNote, spreadOf } from "./figures.ts";
 
 const { values } = parseArgs({
   options: {
@@ -98,6 +98,7 @@ async function registrations(what: string, node: TestNode, count: number): Promi
   judge(`registered → in DNS at the ${what}, p99`, spreadOf(foundMs).p99, REGISTERED_GOAL_MS);
 }
 
+console.log(`before: ${machineNote()}`);
 try {
   const count = Number(values.registrations);
   if (count > 0) {
@@ -118,4 +119,5 @@ try {
   await alone.remove();
   await cluster.remove();
 }
+console.log(`after: ${machineNote()}`);
 process.exit(isMet ? 0 : 1);

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { Cluster } from "../test/e2e/cluster.ts";
 import { type TestNode, until } from "../test/e2e/node.ts";
-import { formatSpread, histogram, spreadOf } from "./figures.ts";
+import { formatSpread, histogram, machineNote, spreadOf } from "./figures.ts";
 import { killTree } from "./processes.ts";
 import { longestGapMs, RetryingClient, slowestWrite } from "./retrying-client.ts";
 
@@ -191,6 +191,7 @@ async function expectNothingLost(): Promise<void> {
   if (lost.length > 0) isMet = false;
 }
 
+console.log(`before: ${machineNote()}`);
 try {
   await cluster.start();
   const counts = [values.kills, values.transfers, values.leaves].map(Number) as [
@@ -205,4 +206,5 @@ try {
 } finally {
   await cluster.remove();
 }
+console.log(`after: ${machineNote()}`);
 process.exit(isMet ? 0 : 1);

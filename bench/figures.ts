@@ -1,5 +1,12 @@
 // How the benchmarks show what they measured: percentiles, a histogram of bars, tables for a note.
 
+import { cpus, loadavg } from "node:os";
+
+/** What else the machine does: a figure of a busy one says little. */
+export function machineNote(): string {
+  return `${cpus().length} processors, load average of the last minute ${loadavg()[0]!.toFixed(1)}`;
+}
+
 export interface Spread {
   p50: number;
   p99: number;

@@ -14,7 +14,7 @@ import {
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loopbackNet, TestNode, until } from "../test/e2e/node.ts";
-import { formatSpread, spreadOf, table } from "./figures.ts";
+import { formatSpread, machineNote, spreadOf, table } from "./figures.ts";
 import { killTree, memoryMb } from "./processes.ts";
 import { WriteLoad } from "./write-load.ts";
 
@@ -208,6 +208,7 @@ function slope(sizes: number[], all: Figures[], name: string): string {
   return (Math.log(b / a) / Math.log(sizes.at(-1)! / sizes.at(-2)!)).toFixed(2);
 }
 
+console.log(`before: ${machineNote()}`);
 const sizes = values.keys.split(",").map(Number);
 const all: Figures[] = [];
 for (const size of sizes) all.push(await measureSize(size));
@@ -217,3 +218,4 @@ const rows = [...all[0]!.keys()].map((name) => [
   slope(sizes, all, name),
 ]);
 console.log(table(["", ...sizes.map((size) => `${size} keys`), "slope of the last step"], rows));
+console.log(`after: ${machineNote()}`);
