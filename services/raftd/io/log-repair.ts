@@ -4,6 +4,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LogPosition } from "../core/raft/messages.ts";
+import { isDamage } from "../state/recount.ts";
 import { type LogContent, LogStore } from "./log-store.ts";
 import { syncFolder } from "./vote-file.ts";
 
@@ -45,11 +46,6 @@ function replace(path: string): void {
 
 function newFile(path: string): string {
   return `${path}.new`;
-}
-
-function isDamage(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return typeof code === "string" && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
 
 function sync(file: string): void {

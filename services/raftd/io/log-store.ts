@@ -93,6 +93,15 @@ export class LogStore {
     store.close();
   }
 
+  /** Drops all of the log, as far as `promised`, in one transaction. */
+  forget(promised: LogPosition): void {
+    this.#db.transaction(() => {
+      this.#db.run("DELETE FROM entries");
+      this.#setPosition("base", { index: 0, term: 0 });
+      this.#setPosition("promised", promised);
+    })();
+  }
+
   /** Returns when the changes are on the disk, all in one transaction. Throws on a disk that is full
    *  or broken, with nothing changed. */
   write(changes: readonly LogChange[]): void {

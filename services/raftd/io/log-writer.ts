@@ -19,7 +19,7 @@ export type WriterRequest =
     reserveBytes: number;
     /** What the state has. */
     applied: LogPosition;
-    stepsModule?: string;
+    stepsModule: string | undefined;
   }
   | {
     kind: "write";

@@ -1,6 +1,5 @@
 // All parts of a running raftd, put together.
 
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { AutopilotReply, Query, ReadReply } from "#proto/messages.js";
 import { BusServer } from "#shared/bus/server.ts";
@@ -22,8 +21,9 @@ import { ReadGate } from "./reads.ts";
 import { recoverByPeersFile } from "./recovery.ts";
 import { Replica } from "./replica.ts";
 import { Routes } from "./routes.ts";
-import { removeTemporary, Snapshots } from "./snapshots.ts";
+import { Snapshots } from "./snapshots.ts";
 import { StateFiles } from "./state-files.ts";
+import { noteDamage, prepareFolder } from "./state-repair.ts";
 import { listenerOf } from "./steps.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { SharedWords } from "./thread-messages.ts";
@@ -57,8 +57,7 @@ export class Node {
   /** `stepsModule`: see steps.ts. */
   static async open(context: DaemonContext, stepsModule?: string): Promise<Node> {
     const folder = raftFolder(context);
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    removeTemporary(folder);
+    prepareFolder(folder, context.log);
     await recoverByPeersFile(folder, context.log);
     const node = new Node(context, stepsModule);
     await node.#link.started;
@@ -85,6 +84,7 @@ export class Node {
         seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
         folder,
         reserveBytes: DISK_RESERVE_BYTES,
+        stepsModule,
         listenHost: config.addresses.bind,
         listenPort: config.ports.server,
         busSocket: this.#remoteSocket,
@@ -172,6 +172,7 @@ export class Node {
         metrics.appliedEntries.add(entries);
         metrics.applySeconds.observe(tookMs / 1000);
       },
+      damaged: () => noteDamage(folder),
       halted: (reason) => context.fail(new Error(`consensus stopped: ${reason}`)),
       transferAnswered: (id, refusal) => this.operator.transferAnswered(id, refusal),
       changeAnswered: (id, refusal) => this.operator.changeAnswered(id, refusal),

@@ -5,6 +5,7 @@
 import { CuriaError } from "#shared/errors.ts";
 import type { Role } from "../core/raft/machine.ts";
 import type { Configuration, Entry, ServerId } from "../core/raft/messages.ts";
+import { isDamage } from "../state/recount.ts";
 import type { Store } from "../state/store.ts";
 import type { AppliedChanges, ApplyResult } from "../state/store-types.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -30,6 +31,8 @@ export interface ReplicaEvents {
   leadershipChanged(leadership: Leadership): void;
   configurationChanged(configuration: Configuration): void;
   applied(entries: number, tookMs: number): void;
+  /** SQLite finds the state file damaged; all ends with the error. */
+  damaged(): void;
   /** The core stopped for good: the process must end. */
   halted(reason: string): void;
   transferAnswered(id: number, refusal: string): void;
@@ -167,6 +170,7 @@ export class Replica {
     try {
       applied = files.current.apply(entries);
     } catch (error) {
+      if (isDamage(error)) this.#events.damaged();
       if (!(error instanceof CuriaError) || error.code !== "disk-full") throw error;
       this.#applyLater(entries);
       return false;

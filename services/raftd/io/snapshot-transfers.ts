@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import type { Log } from "#shared/log.ts";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import type { Configuration, LogPosition } from "../core/raft/messages.ts";
 import { isDiskFull } from "../state/space.ts";
@@ -26,6 +27,7 @@ export interface SnapshotTransfersParts {
   files: SnapshotTarget;
   worker: SnapshotLink;
   link: () => ConsensusLink;
+  log: Pick<Log, "error">;
   onStep: OnStep;
 }
 
@@ -42,16 +44,18 @@ export class SnapshotTransfers {
   readonly #files: SnapshotTarget;
   readonly #worker: SnapshotLink;
   readonly #link: () => ConsensusLink;
+  readonly #log: Pick<Log, "error">;
   readonly #onStep: OnStep;
   readonly #outgoing = new Map<string, Outgoing>();
   #incoming: { key: string; fd: number; file: string } | undefined;
   #copies = 0;
 
-  constructor({ folder, files, worker, link, onStep }: SnapshotTransfersParts) {
+  constructor({ folder, files, worker, link, log, onStep }: SnapshotTransfersParts) {
     this.#folder = folder;
     this.#files = files;
     this.#worker = worker;
     this.#link = link;
+    this.#log = log;
     this.#onStep = onStep;
   }
 
@@ -157,7 +161,11 @@ export class SnapshotTransfers {
     if (isInstalled) {
       const { stampMs } = this.#files.applied();
       this.#link().tell({ kind: "snapshot-installed", from, transfer, stampMs });
-    } else this.#link().tell({ kind: "snapshot-install-failed", from, transfer });
+    } else {
+      const { index, term } = snapshot;
+      this.#log.error({ from, index, term }, "the state that this server was sent is damaged");
+      this.#link().tell({ kind: "snapshot-install-failed", from, transfer });
+    }
     return isInstalled;
   }
 

@@ -35,6 +35,18 @@ export class StateFiles {
     return new StateFiles(folder, onStep);
   }
 
+  /** Puts an empty state in the place of one that is lost. */
+  static beginAnew(folder: string): void {
+    const next = readPointer(folder)! + 1;
+    const file = join(folder, `state-${next}.db`);
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(file + suffix, { force: true });
+    const store = new Store(file);
+    store.checkpoint("empty");
+    store.close();
+    syncFolder(folder);
+    writePointer(folder, next, noListener);
+  }
+
   private constructor(folder: string, onStep: OnStep) {
     this.#folder = folder;
     this.#onStep = onStep;
@@ -125,6 +137,12 @@ export class StateFiles {
   #pathOf(number: number): string {
     return join(this.#folder, `state-${number}.db`);
   }
+}
+
+/** Undefined in a folder without a state. */
+export function currentStateFile(folder: string): string | undefined {
+  const number = readPointer(folder);
+  return number === undefined ? undefined : join(folder, `state-${number}.db`);
 }
 
 function readPointer(folder: string): number | undefined {

@@ -20,7 +20,7 @@ export interface ConsensusOptions {
   /** Free bytes on its file system below which writes are refused. */
   reserveBytes: number;
   /** For tests: a module that is told of each step (steps.ts). */
-  stepsModule?: string;
+  stepsModule: string | undefined;
   listenHost: string;
   listenPort: number;
   /** Where calls that arrive on the server port are handed to. */

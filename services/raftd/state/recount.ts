@@ -1,7 +1,7 @@
 // The content hash of a state file, made anew from its rows: what a damaged value of a copy cannot
 // pass, where SQLite's own check looks at the structure only.
 
-import type { Database } from "bun:sqlite";
+import { Database } from "bun:sqlite";
 import { ContentHash, hashTables, rowHash, textHash } from "./hash.ts";
 import { bodyHash } from "./rows.ts";
 import { clientHash } from "./tables/clients.ts";
@@ -64,4 +64,28 @@ export function recount(db: Database): number {
     }
   }
   return hash.sum;
+}
+
+/** What is wrong with a state file, looked at as a whole; undefined: nothing. Throws when it cannot be
+ *  looked at. */
+export function damageOf(file: string): string | undefined {
+  let db: Database | undefined;
+  try {
+    db = new Database(file, { readonly: true });
+    const [verdict] = db.query("PRAGMA quick_check(1)").values();
+    if (verdict?.[0] !== "ok") return String(verdict?.[0]);
+    const kept = db.query("SELECT content_hash FROM applied").values()[0]?.[0];
+    return kept === recount(db) ? undefined : "the rows do not add up to the content hash";
+  } catch (error) {
+    if (isDamage(error)) return (error as Error).message;
+    throw error;
+  } finally {
+    db?.close();
+  }
+}
+
+/** SQLite found its own pages damaged. */
+export function isDamage(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "string" && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
