@@ -8,7 +8,11 @@ import { join } from "node:path";
 import { contentOf, settled, stateFileOf } from "./disk/model.ts";
 import { type DiskServer, diskServers } from "./disk/server.ts";
 
-const servers = diskServers(3, {});
+const servers = diskServers(3, {
+  raft_trailing_logs: 60,
+  raft_snapshot_threshold: 30,
+  raft_snapshot_interval: "250ms",
+});
 const text = new TextEncoder();
 let count = 0;
 
@@ -84,6 +88,20 @@ test("a torn write-ahead log ends where it is torn", async () => {
   victim.start();
   await write(5);
   await expectEqual();
+}, 60_000);
+
+test("a state file that is none any more is named, and sent again", async () => {
+  await write(100);
+  await settled(servers);
+  const victim = await stoppedFollower();
+  await write(100);
+  const fd = openSync(stateFileOf(victim), "r+");
+  writeSync(fd, new Uint8Array(4_096), 0, 4_096, 0);
+  closeSync(fd);
+  victim.start();
+  await write(1);
+  await expectEqual();
+  expect(victim.log).toMatch(/the state file is damaged/);
 }, 60_000);
 
 test("a server whose files are sound names no damage", () => {

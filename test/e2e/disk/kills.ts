@@ -115,7 +115,14 @@ export class Kills {
 
   /** Where its log ends. */
   async #died(victim: DiskServer, step: string): Promise<number> {
-    await victim.ended();
+    await victim.ended(step).catch(async (error: Error) => {
+      const stats = await Promise.all(this.servers.map((server) => server.stats()));
+      throw new Error(
+        `${error.message}\n${this.model.acknowledged} acknowledged, ${this.model.unknown} not: ${this.model.lastError} ${
+          JSON.stringify(stats)
+        }`,
+      );
+    });
     // It may have died of something else: then that must be seen.
     if (/"level":60/.test(victim.log)) {
       throw new Error(`${victim.name}: ${victim.log.slice(-4_000)}`);

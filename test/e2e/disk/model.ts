@@ -16,6 +16,7 @@ export class Model {
   readonly #random: Random;
   acknowledged = 0;
   unknown = 0;
+  lastError = "";
   #next = 0;
 
   constructor(random: Random) {
@@ -29,7 +30,10 @@ export class Model {
     const allowed = this.#allowed.get(key) ?? [""];
     this.#allowed.set(key, [...allowed, value]);
     const command = { kv: { key: text.encode(key), value: text.encode(value) } };
-    const isDone = await server.apply(command, 4_000).catch(() => false);
+    const isDone = await server.apply(command, 4_000).catch((error) => {
+      this.lastError = `${server.name}: ${error}`;
+      return false;
+    });
     if (isDone) {
       this.#allowed.set(key, [value]);
       this.acknowledged++;

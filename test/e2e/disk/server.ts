@@ -12,6 +12,7 @@ import { LogStore } from "../../../services/raftd/io/log-store.ts";
 import { VoteFile } from "../../../services/raftd/io/vote-file.ts";
 import { loopbackNet, until } from "../node.ts";
 
+const END_TIMEOUT_MS = 30_000;
 const program = join(import.meta.dirname, "raftd.ts");
 
 export interface DiskServerOptions {
@@ -115,11 +116,16 @@ export class DiskServer {
   }
 
   /** Settles when the process has ended, by itself or by `kill`. */
-  async ended(timeoutMs = 60_000): Promise<NodeJS.Signals | number | null> {
+  async ended(why: string): Promise<NodeJS.Signals | number | null> {
     const ended = this.#process!;
     let isOver = false;
     void ended.exited.then(() => isOver = true);
-    await until(`${this.name} ends`, timeoutMs, () => isOver, () => this.log.slice(-4_000));
+    const stats: unknown[] = [];
+    await until(`${this.name} ends at ${why}`, END_TIMEOUT_MS, async () => {
+      if (isOver || stats.length > 3_000) return isOver;
+      stats.push(await this.stats());
+      return isOver;
+    }, () => `${JSON.stringify([stats[0], stats.at(-1)])}\n${this.log.slice(-4_000)}`);
     return ended.signalCode ?? ended.exitCode;
   }
 
