@@ -116,7 +116,9 @@ export function onLeaderTick(s: RaftState): void {
   if (s.nowMs < leadership.heartbeatAtMs) return;
   if (!hasQuorum(s)) return stepDown(s);
   if (expireTransfer(s)) return stepDown(s);
-  if (s.disk.stallMs(s.nowMs) > s.settings.diskStallMs && !leadership.transfer) {
+  // A disk that is full refuses writes and lets reads go on, under whoever leads.
+  const isStalled = !s.isDiskFull && s.disk.stallMs(s.nowMs) > s.settings.diskStallMs;
+  if (isStalled && !leadership.transfer) {
     if (beginTransfer(s, undefined, undefined) !== "") return stepDown(s);
   }
   startRound(s);
