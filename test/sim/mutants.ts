@@ -25,7 +25,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: "an entry of an older term is committed by counting",
-    seed: 8,
+    seed: 16,
     flavour: "elections",
     file: "core/raft/leader.ts",
     find: "if (index <= s.commitIndex || index < leadership.firstIndex) return;",

@@ -67,7 +67,12 @@ export const faults: Readonly<Record<string, Fault>> = {
     net.heal();
   },
   "power loss": (stage, n) => losePower(stage, [n]),
-  "power loss everywhere": (stage) => losePower(stage, [...stage.nodes.keys()]),
+  /** Something is to be written before the next one. */
+  async "power loss everywhere"(stage) {
+    await losePower(stage, [...stage.nodes.keys()]);
+    await Promise.all(stage.nodes.map((node) => node.ready()));
+    await seconds(0.5, 2);
+  },
   /** Every write and sync fails while the node runs: it must acknowledge nothing. */
   async "disk fails"({ nodes, disks }, n) {
     disks[n]!.shutDown();
