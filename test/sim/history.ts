@@ -54,6 +54,11 @@ export class History {
     return call;
   }
 
+  /** It certainly had no effect: nobody took it. */
+  forget(call: Call): void {
+    this.#calls.splice(this.#calls.lastIndexOf(call), 1);
+  }
+
   /** Calls that can be judged apart from all others: keys that a transaction touches together belong
    *  together. By one of their keys. */
   groups(): Map<string, Call[]> {

@@ -1,13 +1,15 @@
 // Clients of a cluster under faults, whose calls are written down for the linearizability checker.
 // Every value is written only once, so that an index compared is a value compared.
 
-import { type Call, History, type Op, type Result, type Step } from "../../sim/history.ts";
+import { type Call, History, keysOf, type Op, type Result, type Step } from "../../sim/history.ts";
 import { ABSENT } from "../../sim/kv.ts";
 import type { TestNode } from "../node.ts";
 
 /** After so long an answer is given up: the call may have taken effect or not. */
 const callTimeoutMs = 8_000;
-/** Calls on the keys in use before there are new ones; the search for an order grows with them. */
+/** Who is refused waits a moment: an outage must not use up the keys that tell what it did. */
+const refusedPauseMs = 250;
+/** Answered calls on the keys in use before there are new ones; the search for an order grows with them. */
 const callsPerKey = 40;
 /** Transactions join two of them. */
 const openKeys = 6;
@@ -31,8 +33,8 @@ export class Clients {
   readonly prefix = `nemesis-${crypto.randomUUID()}/`;
   answered = 0;
   unanswered = 0;
+  refused = 0;
   #lastValue = ABSENT;
-  #invoked = 0;
   #isStopped = false;
   readonly #done: Promise<unknown>;
 
@@ -49,10 +51,24 @@ export class Clients {
     await this.#done;
   }
 
+  /** Reads every key once more: what was acknowledged must be there, also where nobody came back. */
+  async readAll(nodes: readonly TestNode[]): Promise<void> {
+    const keys = [...new Set(this.history.calls.flatMap(keysOf))];
+    for (let from = 0; from < keys.length; from += 16) {
+      await Promise.all(
+        keys.slice(from, from + 16).map(async (key, n) => {
+          const node = nodes[n % nodes.length]!;
+          const found = await this.#get(`last-${n}`, node, key, "?consistent");
+          if (found === undefined) throw new Error(`${key} cannot be read in the end`);
+        }),
+      );
+    }
+  }
+
   /** A key and the one that goes with it. Old ones are left for new ones, so that none has too many
    *  calls. */
   #nextKeys(): [string, string] {
-    const generation = Math.floor(this.#invoked++ / (callsPerKey * openKeys));
+    const generation = Math.floor(this.answered / (callsPerKey * openKeys));
     const number = Math.floor(Math.random() * openKeys);
     return [`${generation}-${number}`, `${generation}-${number ^ 1}`];
   }
@@ -93,8 +109,12 @@ export class Clients {
       call.result = answer;
       this.answered++;
       return answer;
-    } catch {
-      this.unanswered++;
+    } catch (error) {
+      if ((error as { code?: string }).code === "ConnectionRefused") {
+        this.history.forget(call);
+        this.refused++;
+      } else this.unanswered++;
+      await Bun.sleep(Math.random() * 2 * refusedPauseMs);
       return undefined;
     }
   }

@@ -100,6 +100,7 @@ test(`what clients are told under faults for ${minutes} minutes is linearizable`
     const texts = await Promise.all(lists.map((list) => list.text()));
     return lists.every(({ ok }) => ok) && texts.every((text) => text === texts[0]);
   }, () => log.slice(-20).join("\n"));
+  await clients.readAll(nodes);
   const groups = clients.history.groups();
   const startedMs = performance.now();
   const verdicts = new Map<string, number>();
@@ -111,6 +112,7 @@ test(`what clients are told under faults for ${minutes} minutes is linearizable`
   console.log(
     `${log.length} faults ${JSON.stringify(Object.fromEntries(counts))}, ` +
       `${clients.answered} calls answered, ${clients.unanswered} not, ` +
+      `${clients.refused} refused, ` +
       `${groups.size} groups of keys: ${JSON.stringify(Object.fromEntries(verdicts))}, ` +
       `checked in ${Math.round(performance.now() - startedMs)} ms`,
   );
