@@ -51,6 +51,13 @@ async function stoppedFollower(): Promise<DiskServer> {
   throw new Error("both lead");
 }
 
+/** All of it in the one file, so that a damaged page is the one that is read. */
+function checkpoint(file: string): void {
+  const db = new Database(file);
+  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  db.close();
+}
+
 /** Turns one bit of the first place in the file that holds the text. */
 function flip(file: string, wanted: string): void {
   const at = readFileSync(file).indexOf(wanted);
@@ -65,10 +72,7 @@ test("an entry of the log with a flipped bit is named, and sent again", async ()
   await settled(servers);
   const victim = await stoppedFollower();
   const file = join(victim.raftFolder, "log.db");
-  // All of it in the one file, so that the flipped page is the one that is read.
-  const db = new Database(file);
-  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  db.close();
+  checkpoint(file);
   flip(file, "here is write 15 ");
   await write(5);
   victim.start();
@@ -95,6 +99,7 @@ test("a state file that is none any more is named, and sent again", async () => 
   await settled(servers);
   const victim = await stoppedFollower();
   await write(100);
+  checkpoint(stateFileOf(victim));
   const fd = openSync(stateFileOf(victim), "r+");
   writeSync(fd, new Uint8Array(4_096), 0, 4_096, 0);
   closeSync(fd);

@@ -13,7 +13,13 @@ const MIB = 1024 * 1024;
 const reserveBytes = 32 * MIB;
 const folder = mkdtempSync(join(tmpdir(), "curia-full-"));
 const disk = new SmallDisk(join(folder, "data"), 120);
-const node = new TestNode({ name: "full", address: loopbackNet()(1), bootstrapExpect: 1, folder });
+const node = new TestNode({
+  name: "full",
+  address: loopbackNet()(1),
+  bootstrapExpect: 1,
+  folder,
+  config: { performance: { rpc_hold_timeout: "2s" } },
+});
 /** Acknowledged, and not tried again since. */
 const written = new Map<string, string>();
 let pids: Record<string, number>;
