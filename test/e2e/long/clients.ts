@@ -7,6 +7,8 @@ import type { TestNode } from "../node.ts";
 
 /** After so long an answer is given up: the call may have taken effect or not. */
 const callTimeoutMs = 8_000;
+/** Nobody listened: every call has a connection of its own, so nothing was sent. */
+const refusedCodes = new Set(["ECONNREFUSED", "ConnectionRefused"]);
 /** Who is refused waits a moment: an outage must not use up the keys that tell what it did. */
 const refusedPauseMs = 250;
 /** Answered calls on the keys in use before there are new ones; the search for an order grows with them. */
@@ -110,7 +112,7 @@ export class Clients {
       this.answered++;
       return answer;
     } catch (error) {
-      if ((error as { code?: string }).code === "ConnectionRefused") {
+      if (refusedCodes.has((error as { code?: string }).code ?? "")) {
         this.history.forget(call);
         this.refused++;
       } else this.unanswered++;
