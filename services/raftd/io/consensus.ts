@@ -9,7 +9,7 @@ import type { Configuration, Proposal } from "../core/raft/messages.ts";
 import { Raft } from "../core/raft/raft.ts";
 import { bootTimeMs } from "./clock.ts";
 import { CoreTimer } from "./core-timer.ts";
-import { asBuffer, packEntries, unpackEntries } from "./entry-codec.ts";
+import { packEntries, unpackEntries } from "./entry-codec.ts";
 import { EntryFeed } from "./entry-feed.ts";
 import type { WriterReply } from "./log-writer.ts";
 import { LogWriterLink } from "./log-writer-link.ts";
@@ -95,7 +95,7 @@ class Consensus {
       this.#take(input);
     }
     if (turn.proposals !== undefined) {
-      const { proposals } = RaftProposals.decode(asBuffer(turn.proposals));
+      const { proposals } = RaftProposals.decode(turn.proposals);
       this.#take({ kind: "proposed", proposals: proposals.map(toProposal) });
     }
     if (turn.defaultReads.length > 0) {

@@ -48,17 +48,12 @@ export function packRecords(packed: Uint8Array[]): Uint8Array<ArrayBuffer> {
 }
 
 export function unpackEntries(packed: Uint8Array): Entry[] {
-  return RaftRecords.decode(asBuffer(packed)).records.map(decodeEntry);
+  return RaftRecords.decode(packed).records.map(decodeEntry);
 }
 
 /** As unpackEntries, keeping each entry's encoded form. */
 export function adoptEntries(packed: Uint8Array): Entry[] {
-  return RaftRecords.decode(asBuffer(packed)).records.map(adoptEntry);
-}
-
-/** The same bytes; texts in a Buffer are decoded natively, those in a plain array letter by letter. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return RaftRecords.decode(packed).records.map(adoptEntry);
 }
 
 /** The bytes in a buffer that holds nothing else, so that a transfer takes no one else's bytes. */
