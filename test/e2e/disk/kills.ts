@@ -209,7 +209,9 @@ export class Kills {
       while (this.#isWriting) {
         const running = servers.filter(({ isRunning }) => isRunning);
         const server = running[random.below(running.length)];
-        if (server === undefined || !await this.model.write(server, writer)) await Bun.sleep(10);
+        const isDone = server !== undefined && await this.model.write(server, writer);
+        // The servers are what is looked at, and need the processor for it.
+        await Bun.sleep(isDone ? 2 : 20);
       }
     }));
   }
