@@ -1,7 +1,7 @@
 // The node's leaving, as an act of its own: hand over leadership, leave the pools, wait until the
 // others have taken note.
 
-import { Control, Gossip, Raft } from "#proto/services.ts";
+import { Gossip, Raft } from "#proto/services.ts";
 import { BusClient } from "#shared/bus/client.ts";
 import { socketPath } from "#shared/config/load.ts";
 import type { EffectiveConfig } from "#shared/config/types.ts";
@@ -26,11 +26,7 @@ export async function leaveCluster(
   if (config.server) {
     const raftd = connect("raftd");
     try {
-      // Asked of a follower, the call would reach the leader, and might move it to here.
-      const { details } = await raftd.of(Control).status({}, { timeoutMs: transferTimeoutMs });
-      if (details["role"] === "leader") {
-        await raftd.of(Raft).transferLeader({}, { timeoutMs: transferTimeoutMs });
-      }
+      await raftd.of(Raft).handOver({}, { timeoutMs: transferTimeoutMs });
     } catch (error) {
       // Nobody to hand over to: there is nothing to do.
       log("debug", "Leadership was not handed over", { reason: toCuriaError(error).message });

@@ -342,6 +342,15 @@ export const Raft = {
       callers: ["local", "server", "client"],
       resend: "never",
     },
+    /** Gives the lead to another server when this one has it, as before leaving; else does nothing. */
+    handOver: {
+      name: "Raft.HandOver",
+      kind: "unary",
+      request: messages.Empty,
+      response: messages.Empty,
+      callers: ["local"],
+      resend: "never",
+    },
     stats: {
       name: "Raft.Stats",
       kind: "unary",

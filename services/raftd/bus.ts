@@ -163,6 +163,7 @@ function raftHandlers(node: Node): Handlers<typeof Raft> {
     autopilotHealth: () => node.autopilotHealth(),
     removePeer: (request) => node.operator.removePeer(request).then(empty),
     transferLeader: (request) => node.operator.transferLeader(request).then(empty),
+    handOver: () => node.operator.handOver().then(empty),
     saveSnapshot: (_request, call, stream) => saveSnapshot(node, call, stream),
     restoreSnapshot: (items, call) => restoreSnapshot(node, items, call),
   };

@@ -125,6 +125,13 @@ export class Operator {
     });
   }
 
+  /** Gives the lead away, if it is ours. */
+  async handOver(): Promise<void> {
+    if (this.#parts.replica.leadership.role === "leader") {
+      await this.transferLeader({ id: "", address: "" });
+    }
+  }
+
   transferAnswered(id: number, refusal: string): void {
     this.#transfers.get(id)?.(refusal);
     this.#transfers.delete(id);

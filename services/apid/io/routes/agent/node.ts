@@ -223,11 +223,8 @@ async function forceLeave(call: Call, { gossip, readRoutes }: NodeDaemons): Prom
 /** Leaves the pools, then has the supervisor end the node, when there is one. */
 async function leave({ gossip, state, supervisor, config }: NodeDaemons): Promise<Answer> {
   if (config.server) {
-    // Asked of a follower, the call would reach the leader, and might move the lead to here.
-    const leader = await state.of(Raft).leader({}, { timeoutMs: 2_000 }).catch(() => undefined);
-    if (leader?.isLeader) {
-      await state.of(Raft).transferLeader({}, { timeoutMs: 2_000 }).catch(() => {});
-    }
+    // With nobody to hand over to there is nothing to do.
+    await state.of(Raft).handOver({}, { timeoutMs: 2_000 }).catch(() => {});
   }
   await gossip.of(Gossip).leave({}, { timeoutMs: leaveTimeoutMs });
   supervisor.of(Control).stop({}, { timeoutMs: 2_000 }).catch(() => {});
