@@ -16,7 +16,7 @@ test(`killed ${killCount} times, a server loses nothing`, async () => {
   const rounds = Math.ceil(killCount / 2);
   for (let n = 1; n <= rounds; n++) {
     await kills.round();
-    if (n % 20 === 0) console.log(`${2 * n} kills`, JSON.stringify(kills.counts));
+    if (n % 10 === 0) console.log(`${2 * n} kills`, JSON.stringify(kills.counts));
   }
   const { acknowledged, unknown } = kills.model;
   const seconds = Math.round((performance.now() - startedMs) / 1_000);
