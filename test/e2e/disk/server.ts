@@ -150,6 +150,11 @@ export class DiskServer {
     return await this.#client.of(Raft).stats({}, { timeoutMs: 1_000 }).catch(() => undefined);
   }
 
+  /** Gives the lead to another server. */
+  async giveUpLead(): Promise<void> {
+    await this.#client.of(Raft).transferLeader({}, { timeoutMs: 5_000 });
+  }
+
   async remove(): Promise<void> {
     this.#client.close();
     rmSync(this.stallFile, { force: true });
@@ -162,7 +167,7 @@ export class DiskServer {
 export function diskServers(
   count: number,
   config: Record<string, unknown>,
-  dataDirs: readonly string[] = [],
+  dataDirs: readonly (string | undefined)[] = [],
 ): DiskServer[] {
   const net = loopbackNet();
   const servers = Array.from({ length: count }, (_, n) =>
