@@ -18,7 +18,7 @@ import { type DiskServer, diskServers } from "./server.ts";
 const config = {
   raft_trailing_logs: 8,
   raft_snapshot_threshold: 30,
-  raft_snapshot_interval: "250ms",
+  raft_snapshot_interval: "100ms",
 };
 const behindWrites = 60;
 const writers = 4;
