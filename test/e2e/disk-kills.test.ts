@@ -1,19 +1,28 @@
-// kill -9 at the steps of install, compaction and checkpoint, a few of each; test/e2e/long/kills.ts
+// kill -9 once at each of the steps of install, compaction and checkpoint; test/e2e/long/kills.ts
 // does it a thousand times.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Kills } from "./disk/kills.ts";
+import { installSteps, Kills, runningSteps, sumOf } from "./disk/kills.ts";
 
-const rounds = 8;
+const rounds = installSteps.length;
+const clusters = 4;
 const seed = Math.floor(Math.random() * 1e9);
-const kills = new Kills(seed);
+const all = Array.from(
+  { length: clusters },
+  (_, n) => new Kills(seed + n, n * rounds / clusters),
+);
 
-beforeAll(() => kills.start(), 60_000);
-afterAll(() => kills.remove(), 30_000);
+beforeAll(() => Promise.all(all.map((kills) => kills.start())), 60_000);
+afterAll(() => Promise.all(all.map((kills) => kills.remove())), 30_000);
 
 test(`killed ${2 * rounds} times, a server loses nothing`, async () => {
   console.log(`seed ${seed}`);
-  for (let n = 0; n < rounds; n++) await kills.round();
-  console.log(JSON.stringify(kills.counts));
-  expect(kills.counts["compared"]).toBe(rounds);
+  await Promise.all(all.map(async (kills) => {
+    for (let n = 0; n < rounds / clusters; n++) await kills.round();
+  }));
+  const counts = sumOf(all.map((kills) => kills.counts));
+  for (const step of [...installSteps, ...runningSteps]) {
+    expect([step, counts[step]]).toEqual([step, 1]);
+  }
+  expect(counts["compared"]).toBe(rounds);
 }, 240_000);

@@ -47,16 +47,29 @@ export const runningSteps: readonly Step[] = [
 const allowedFiles =
   /^(log\.db(-wal|-shm)?|vote|peers\.info|state\.current|state-\d+\.db(-wal|-shm)?)$/;
 
+/** How often something was done, by what. */
+export type Counts = Record<string, number>;
+
+export function sumOf(all: readonly Counts[]): Counts {
+  const sum: Counts = {};
+  for (const counts of all) {
+    for (const [what, count] of Object.entries(counts)) sum[what] = (sum[what] ?? 0) + count;
+  }
+  return sum;
+}
+
 export class Kills {
   readonly servers: DiskServer[];
-  readonly counts: Record<string, number> = {};
+  readonly counts: Counts = {};
   readonly model: Model;
   readonly #random: Random;
-  #round = 0;
+  #round: number;
   #isWriting = false;
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(seed: number) {
+  /** Which steps come first goes by `firstRound`. */
+  constructor(seed: number, firstRound = 0) {
+    this.#round = firstRound;
     this.#random = new Random(seed);
     this.model = new Model(this.#random);
     this.servers = diskServers(3, config);

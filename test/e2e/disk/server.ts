@@ -101,6 +101,7 @@ export class DiskServer {
       }),
     );
     rmSync(this.checkpointFile, { force: true });
+    rmSync(this.logFile, { force: true });
     const output = Bun.file(this.logFile);
     this.#process = Bun.spawn([process.execPath, program, "-config-file", file], {
       stdin: "ignore",
