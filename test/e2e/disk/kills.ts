@@ -14,13 +14,14 @@ import { until } from "../node.ts";
 import { contentOf, Model, settled, stateFileOf } from "./model.ts";
 import { type DiskServer, diskServers } from "./server.ts";
 
-/** Small, so that a few writes are a compaction, and a server away for a moment needs a snapshot. */
+/** Small, so that a few writes are a compaction, and a server away for a moment needs a snapshot;
+ *  but one that was there until now needs none. */
 const config = {
-  raft_trailing_logs: 8,
+  raft_trailing_logs: 64,
   raft_snapshot_threshold: 30,
   raft_snapshot_interval: "100ms",
 };
-const behindWrites = 60;
+const behindWrites = 140;
 const writers = 4;
 
 /** Reached by a server that comes back and needs the whole state. */
@@ -105,7 +106,7 @@ export class Kills {
     victim.start(step === undefined ? "" : `${step} ${1 + this.#random.below(3)}`);
     this.#startWriting(this.servers);
     if (step === undefined) {
-      await this.#more(1 + this.#random.below(2 * behindWrites));
+      await this.#more(1 + this.#random.below(behindWrites));
       await victim.kill();
     }
     const lastIndex = await this.#died(victim, step ?? "any moment");
