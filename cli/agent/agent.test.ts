@@ -157,6 +157,22 @@ test("a client leaves on SIGTERM, with status 0", async () => {
   expect(agent.text).toContain("Graceful exit completed");
 }, startMs);
 
+for (
+  const [leaves, keys] of [
+    [false, { leave_on_terminate: false }],
+    [true, { ...serverKeys, leave_on_terminate: true }],
+  ] as const
+) {
+  const who = "server" in keys ? "server" : "client";
+  test(`a ${who} with leave_on_terminate = ${leaves} does so`, async () => {
+    const agent = new AgentProcess(`terminated-${who}`, keys);
+    await agent.untilReady("gossipd");
+    agent.process.kill("SIGTERM");
+    expect(await agent.process.exited).toBe(leaves ? 0 : 1);
+    expect(agent.text.includes("Graceful exit completed")).toBe(leaves);
+  }, startMs);
+}
+
 test("an agent that is killed takes its daemons with it", async () => {
   const agent = new AgentProcess("killed", serverKeys);
   await agent.untilReady("raftd", "gossipd", "checkd", "dnsd", "apid");
