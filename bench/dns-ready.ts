@@ -16,6 +16,8 @@ const { values } = parseArgs({
 });
 const RESTART_GOAL_MS = 300;
 const REGISTERED_GOAL_MS = 10;
+/** What is told of one by one. */
+const SLOW_MS = 50;
 /** The supervisor takes a run of 10 s for a good one, and starts its successor at once. */
 const GOOD_RUN_MS = 10_500;
 
@@ -82,6 +84,10 @@ async function registrations(what: string, node: TestNode, count: number): Promi
     await node.put("/v1/agent/service/register", { Name: name, Address: "10.1.1.1" });
     answeredMs.push(performance.now() - startedMs);
     foundMs.push(await found - startedMs);
+    if (values.verbose && foundMs.at(-1)! > SLOW_MS) {
+      const [answered, inDns] = [answeredMs.at(-1)!.toFixed(), foundMs.at(-1)!.toFixed()];
+      console.error(`${name} at the ${what}: answered ${answered} ms, in DNS ${inDns} ms`);
+    }
     await Bun.sleep(20);
     const writingMs = performance.now();
     await node.put(`/v1/kv/${name}`, "x");
