@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import Consul from "consul";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { loopbackNet, TestNode, until } from "../e2e/node.ts";
 
@@ -33,6 +33,22 @@ test("the Go module registers, discovers, compares and sets, blocks, locks", asy
   const binary = join(cache, "go-client");
   await say(["go", "build", "-o", binary, "."], join(clients, "go"));
   expect(await say([binary, `${node.address}:8500`, run])).toBe("ok");
+}, 300_000);
+
+test("Go's gzip and tar and Consul's MessagePack module read our archive", async () => {
+  const key = `archive/${run}`;
+  await node.put(`/v1/kv/${key}?flags=7`, "kept");
+  const response = await node.fetch("/v1/snapshot");
+  const file = join(cache, `${run}.snap`);
+  writeFileSync(file, await response.bytes());
+  const binary = join(cache, "archive-reader");
+  await say(["go", "build", "-o", binary, "."], join(clients, "archive"));
+  const read = JSON.parse(await say([binary, file]));
+  rmSync(file);
+  expect(read.index).toBe(Number(response.headers.get("x-consul-index")));
+  expect(read.keys[key]).toBe("kept");
+  // Records of type 0 register nodes, services and checks.
+  expect(read.records["0"]).toBeGreaterThan(0);
 }, 300_000);
 
 for (const name of ["py-consul==1.8.0", "python-consul==1.1.0"]) {
