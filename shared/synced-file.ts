@@ -28,7 +28,8 @@ export function createSynced(path: string, text: string, mode: number): boolean 
   return true;
 }
 
-function writeSynced(path: string, text: string, mode: number): void {
+/** The content is durable when this returns; a new name is so only after `syncFolder`. */
+export function writeSynced(path: string, text: string, mode: number): void {
   const fd = openSync(path, "w", mode);
   try {
     writeSync(fd, text);
@@ -38,8 +39,18 @@ function writeSynced(path: string, text: string, mode: number): void {
   }
 }
 
-function syncFolder(path: string): void {
-  const fd = openSync(path, "r");
+/** Makes durable what was written into the file, by whomever. */
+export function syncFile(path: string): void {
+  sync(path, "r+");
+}
+
+/** Makes a new or renamed file's name durable. */
+export function syncFolder(path: string): void {
+  sync(path, "r");
+}
+
+function sync(path: string, flags: string): void {
+  const fd = openSync(path, flags);
   try {
     fsyncSync(fd);
   } finally {

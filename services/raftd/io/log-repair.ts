@@ -1,12 +1,12 @@
 // A log.db whose pages are damaged: the log begins anew where the state is, and remembers that there
 // was more, so that this server neither leads nor votes before it has entries of a later term.
 
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { syncFile, syncFolder } from "#shared/synced-file.ts";
 import type { LogPosition } from "../core/raft/messages.ts";
 import { isDamage } from "../state/recount.ts";
 import { type LogContent, LogStore } from "./log-store.ts";
-import { syncFolder } from "./vote-file.ts";
 
 export interface OpenedLog {
   log: LogStore;
@@ -28,7 +28,7 @@ export function openLog(path: string, applied: LogPosition, term: number): Opene
   const promised = { index: Number.MAX_SAFE_INTEGER, term };
   const made = `${newFile(path)}.tmp`;
   LogStore.makeAfterDamage(made, applied, promised);
-  sync(made);
+  syncFile(made);
   renameSync(made, newFile(path));
   syncFolder(dirname(path));
   replace(path);
@@ -46,13 +46,4 @@ function replace(path: string): void {
 
 function newFile(path: string): string {
   return `${path}.new`;
-}
-
-function sync(file: string): void {
-  const fd = openSync(file, "r+");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

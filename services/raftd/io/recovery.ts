@@ -2,17 +2,10 @@
 // and at its next start each of them takes that as the configuration (spec: raft 13). What was in
 // the log is applied, committed or not; the log begins anew.
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { BusLog } from "#shared/bus/types.ts";
+import { writeSynced } from "#shared/synced-file.ts";
 import {
   checkedServers,
   decodeConfiguration,
@@ -52,7 +45,7 @@ export async function recoverByPeersFile(folder: string, log: BusLog): Promise<v
   if (!existsSync(infoFile)) {
     if (existsSync(peersFile)) log.warn({ peersFile }, "not used at the first start: deleted");
     rmSync(peersFile, { force: true });
-    writeSynced(infoFile, infoText);
+    writeSynced(infoFile, infoText, 0o640);
     return;
   }
   if (!existsSync(peersFile)) return;
@@ -143,14 +136,4 @@ function serverOf(peer: unknown, file: string, known: readonly Server[]): Server
     throw new Error(`${file}: expected an id and an address but found ${JSON.stringify(peer)}`);
   }
   return { id, address, suffrage: isNonVoter === true ? "nonvoter" : "voter" };
-}
-
-function writeSynced(file: string, text: string): void {
-  const fd = openSync(file, "w", 0o640);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

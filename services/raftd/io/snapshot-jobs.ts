@@ -4,7 +4,6 @@
 import { Database } from "bun:sqlite";
 import {
   closeSync,
-  fsyncSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +15,7 @@ import {
 import { constants, setPriority } from "node:os";
 import { basename } from "node:path";
 import { CuriaError } from "#shared/errors.ts";
+import { syncFile } from "#shared/synced-file.ts";
 import { decodeConfiguration } from "../core/raft/membership.ts";
 import { ArchiveExport, inspectArchive, restoreArchive } from "../state/archive/archive.ts";
 import type { Applied, RestorePosition } from "../state/store-types.ts";
@@ -204,13 +204,4 @@ function positionOf(file: string): Applied {
   const applied = inspectStateFile(file, "position");
   if (applied === undefined) throw new Error(`Expected a state file in ${file}`);
   return applied;
-}
-
-function syncFile(file: string): void {
-  const fd = openSync(file, "r+");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

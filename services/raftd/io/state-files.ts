@@ -2,18 +2,9 @@
 // file is never renamed over another, so an old write-ahead log cannot slip under a new state.
 // Every step may be the last before a power loss; what is left is finished or removed at the start.
 
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { syncFolder, writeSynced } from "#shared/synced-file.ts";
 import type { StateChange } from "../state/journal.ts";
 import type { Applied } from "../state/store-types.ts";
 import { inspectStateFile } from "../state/applied.ts";
@@ -161,23 +152,8 @@ function readPointer(folder: string): number | undefined {
 
 function writePointer(folder: string, number: number, onStep: OnStep): void {
   const file = join(folder, pointerName);
-  const fd = openSync(`${file}.tmp`, "w", 0o640);
-  try {
-    writeSync(fd, `state-${number}.db\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  writeSynced(`${file}.tmp`, `state-${number}.db\n`, 0o640);
   onStep("pointer-written");
   renameSync(`${file}.tmp`, file);
   syncFolder(folder);
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

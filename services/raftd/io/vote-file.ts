@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { CuriaError } from "#shared/errors.ts";
+import { syncFolder } from "#shared/synced-file.ts";
 
 /** The newest term seen, and whom this server voted for in it ("" for nobody). */
 export interface Vote {
@@ -109,14 +110,4 @@ export class VoteFile {
 
 function checksum(slot: Uint8Array): number {
   return Bun.hash.crc32(slot.subarray(8)) >>> 0;
-}
-
-/** Makes a new or renamed file's name durable. */
-export function syncFolder(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
